@@ -1,0 +1,250 @@
+package vrrp
+
+// becomeActive advertises before it claims, so that another Active yields before
+// the network is told (RFC 9568, section 6.4.2, (360) to (380)).
+func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
+	m.clearTimers()
+	m.challenge, m.rival = false, Rival{}
+	m.lowerFrom = Never
+	m.interval = m.cfg.AdvertInterval
+	m.advertise(now)
+	m.adverAt = now.Add(m.interval)
+	if m.permitted || m.holding {
+		m.claim(now)
+	}
+	m.change(Active, c, by)
+}
+
+func (m *Machine) claim(now Instant) {
+	m.holding = true
+	m.do(Claim)
+	m.announceFromStart(now)
+}
+
+// announceFromStart begins the schedule of announcements anew.
+func (m *Machine) announceFromStart(now Instant) {
+	m.scheduleAt, m.step, m.restart = now, 0, false
+	m.announceNow(now)
+}
+
+// announceNow announces, and sets when to do so next.
+func (m *Machine) announceNow(now Instant) {
+	m.do(Announce)
+	if m.restart {
+		m.scheduleAt, m.step, m.restart = now, stepPastLinger+1, false
+		m.provokedAt = now
+	}
+	for m.step < len(announceSchedule) && m.scheduleAt.Add(announceSchedule[m.step]) <= now {
+		m.step++
+	}
+	if m.step < len(announceSchedule) {
+		m.announceAt = m.scheduleAt.Add(announceSchedule[m.step])
+		return
+	}
+	m.announceAt = now.Add(announceRefresh)
+}
+
+// announceSoon announces now, or a second after the last time that it was provoked
+// to, and goes on as after a claim: one burst may fall into the locktime that a competitor's began.
+func (m *Machine) announceSoon(now Instant) {
+	if m.state != Active || !m.holding {
+		return
+	}
+	m.restart = true
+	if at := m.provokedAt.Add(announceGap); at > now {
+		m.announceAt = min(m.announceAt, at)
+		return
+	}
+	m.announceNow(now)
+}
+
+// contested announces again against another claim. It waits for more than an
+// interval first: the other may be a successor whose advertisement was lost, and
+// until that is known this router still answers.
+func (m *Machine) contested(now Instant) {
+	if m.state != Active || !m.holding {
+		return
+	}
+	m.restart = true
+	wait := min(m.interval+m.interval/2, announceGap)
+	m.announceAt = min(m.announceAt, max(now.Add(wait), m.provokedAt.Add(announceGap)))
+}
+
+func (m *Machine) advertise(now Instant) { m.send(now, m.Priority()) }
+
+func (m *Machine) send(now Instant, priority uint8) {
+	m.put(Effect{Kind: Send, Priority: priority})
+	m.sentAt = now
+}
+
+// tickActive runs the timers of Active (RFC 9568, section 6.4.3).
+func (m *Machine) tickActive(now Instant) {
+	if m.adverAt <= now {
+		stalled := now.Sub(m.adverAt) > m.interval
+		m.advertise(now)
+		m.adverAt = next(m.adverAt, m.interval, now)
+		if stalled {
+			m.announceSoon(now)
+		}
+	}
+	if m.announceAt <= now {
+		m.announceNow(now)
+	}
+	if m.muteDeadline() <= now {
+		m.muteTold = true
+		m.put(Effect{Kind: Muted, On: true})
+	}
+}
+
+// received is ADVERTISEMENT received, in any state.
+func (m *Machine) received(now Instant, a Advert) {
+	switch m.state {
+	case Initialize:
+		if m.stopping {
+			m.succeededBy(a)
+		}
+	case Backup:
+		m.receivedBackup(now, a)
+	case Active:
+		m.receivedActive(now, a)
+	}
+}
+
+// receivedActive is ADVERTISEMENT received in Active (RFC 9568, section 6.4.3).
+func (m *Machine) receivedActive(now Instant, a Advert) {
+	stalled := now.Sub(m.sentAt) > 3*m.interval
+	if a.Priority == PriorityLeave {
+		if stalled {
+			return // an answer would make this router look awake to what is queued behind
+		}
+		m.advertise(now)
+		m.adverAt = now.Add(m.interval)
+		m.announceSoon(now) // it was Active beside us: hosts may know its address still
+		return
+	}
+	switch {
+	case m.Mute():
+		m.muteRefrain = now.Add(muteBackoff)
+		m.send(now, PriorityLeave)
+		m.yield(CauseMute, a)
+	case stalled:
+		a.At = max(a.At, now.Add(-lingerAfterAdvert)) // it was queued: its sender has had its time, but not ours
+		m.send(now, PriorityLeave)                    // the winner has to announce again, but must not yield to a higher priority
+		m.yield(CauseStalled, a)
+		m.wake(now)
+	case a.Priority > m.Priority():
+		m.advertise(now) // so that the winner knows that it has to announce again
+		m.yield(CauseOutranked, a)
+	case a.Priority == m.Priority() && a.Src.Compare(m.cfg.Addr) > 0:
+		m.advertise(now)
+		m.yield(CauseTieBreak, a)
+	default:
+		m.defend(now, a)
+	}
+}
+
+// yield becomes Backup to the sender of a. The addresses linger.
+func (m *Machine) yield(c Cause, a Advert) {
+	m.quitActive(Backup, c, a)
+	m.accept(a)
+	if !m.cfg.Linger {
+		m.letGo()
+	}
+	m.succeededBy(a)
+}
+
+// wake begins anew after a stall: what this node knew of itself and of the others
+// is old, and so is what is still queued.
+func (m *Machine) wake(now Instant) {
+	m.readyFrom, m.heardAt = now, now
+	m.armDown()
+}
+
+func (m *Machine) succeededBy(a Advert) {
+	if a.Priority != PriorityLeave {
+		m.succeeded(a.At)
+	}
+}
+
+// defend answers a lower advertisement at once (new in RFC 9568), and announces
+// again, for the loser's announcement may have been the network's last word.
+func (m *Machine) defend(now Instant, a Advert) {
+	if m.rival.Addr != a.Src || now.Sub(m.rival.last) > 4*m.interval {
+		m.rival = Rival{Addr: a.Src, Since: now}
+	}
+	m.rival.Count++
+	m.rival.Priority, m.rival.last = a.Priority, now
+	if now.Sub(m.sentAt) >= m.interval/answersPerInterval {
+		m.advertise(now)
+	}
+	m.announceSoon(now)
+}
+
+// reconsiderActive tells the peers at once what this node is worth now. It goes
+// on holding the addresses until a better one takes over, unless it must not.
+func (m *Machine) reconsiderActive(now Instant, was uint8) {
+	if m.cfg.ReleaseOnDown && m.grade == Down && !m.stopping {
+		m.leave(now, Backup, CauseUnready)
+		return
+	}
+	if m.Priority() != was {
+		m.advertise(now)
+		m.adverAt = now.Add(m.interval)
+	}
+}
+
+// permit lets the addresses onto the interface, or has them taken off once a
+// successor has had the time to take over. Without them a router is not Active: a
+// node that is no better may be able to hold them.
+func (m *Machine) permit(now Instant, on bool) {
+	if m.permitted == on {
+		return
+	}
+	wasEligible := m.Eligible()
+	m.permitted, m.withdrawAt = on, Never
+	if !on && m.holding {
+		m.withdrawAt = now.Add(withdrawAfter)
+	}
+	m.becameFit(now, wasEligible)
+	if m.state == Backup {
+		m.reconsiderBackup(now)
+	}
+}
+
+// withdraw takes the addresses off: K3s is about to start here, or is not there.
+func (m *Machine) withdraw(now Instant) {
+	if m.state == Active {
+		m.leave(now, Backup, CauseWithheld)
+	}
+	m.letGo()
+}
+
+// addressLost puts the addresses back.
+func (m *Machine) addressLost(now Instant) {
+	if m.state == Active && m.holding {
+		m.do(Claim)
+		m.announceSoon(now)
+	}
+}
+
+func (m *Machine) sendFailed(now Instant) {
+	if m.state == Active {
+		m.muteFrom = min(m.muteFrom, now)
+	}
+}
+
+func (m *Machine) unmute() {
+	m.muteFrom = Never
+	if m.muteTold {
+		m.muteTold = false
+		m.put(Effect{Kind: Muted})
+	}
+}
+
+// muteDeadline is when the operator is told that nothing goes out.
+func (m *Machine) muteDeadline() Instant {
+	if m.muteFrom == Never || m.muteTold {
+		return Never
+	}
+	return m.muteFrom.Add(3 * m.interval)
+}
