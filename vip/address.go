@@ -1,0 +1,288 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// assigned is an address on an interface.
+type assigned struct {
+	netip.Prefix
+	index int // of the interface
+	flags int // IFA_F_*
+	scope int // RT_SCOPE_*
+}
+
+// serviceTimeout bounds the wait for the kernel after an address was added. It
+// must leave time for renewals.
+const serviceTimeout = Lease / 4
+
+const notUsable = unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED
+
+// Held returns those of addrs that are on the interface now, in the kernel's order.
+func Held(ifi *net.Interface, addrs []netip.Addr) ([]netip.Addr, error) {
+	all, err := listAll()
+	if err != nil {
+		return nil, err
+	}
+	return among(slices.DeleteFunc(all, func(a assigned) bool { return a.index != ifi.Index }), addrs), nil
+}
+
+// Primary returns the source address for multicast advertisements on the interface:
+// its first global IPv4 address, or its IPv6 link-local one once that is usable (RFC
+// 9568, sections 5.1.1.1 and 5.1.2.1). Addresses in not are virtual and passed over.
+// The error is ErrNoOwnAddress while there is none.
+func Primary(ifi *net.Interface, f vrrp.Family, not []netip.Addr) (netip.Addr, error) {
+	if f == vrrp.IPv4 {
+		return GlobalPrimary(ifi, f, not)
+	}
+	all, err := listAll()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return linkLocal(all, ifi, not)
+}
+
+// GlobalPrimary returns the source address for advertisements to unicast peers that
+// are global addresses themselves: the interface's own global address that was put
+// there first, and lasts (a temporary one of RFC 8981 does not). Addresses in not
+// are virtual and passed over. The error is ErrNoOwnAddress while there is none.
+func GlobalPrimary(ifi *net.Interface, f vrrp.Family, not []netip.Addr) (netip.Addr, error) {
+	all, err := listAll()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return first(all, ifi, f, fmt.Sprintf("global %v", f), func(a assigned) bool {
+		return a.own(not) && (f == vrrp.IPv4 || a.flags&unix.IFA_F_TEMPORARY == 0)
+	})
+}
+
+func linkLocal(all []assigned, ifi *net.Interface, not []netip.Addr) (netip.Addr, error) {
+	return first(all, ifi, vrrp.IPv6, "usable IPv6 link-local", func(a assigned) bool {
+		return a.Addr().IsLinkLocalUnicast() && a.flags&notUsable == 0 && !slices.Contains(not, a.Addr())
+	})
+}
+
+// first returns the address that was put on the interface first among those that
+// will do. It reorders all.
+func first(all []assigned, ifi *net.Interface, f vrrp.Family, kind string, will func(assigned) bool) (netip.Addr, error) {
+	if f == vrrp.IPv6 {
+		slices.Reverse(all) // the kernel lists the newest first
+	}
+	for _, a := range all {
+		if a.index == ifi.Index && vrrp.FamilyOf(a.Addr()) == f && will(a) {
+			return a.Addr(), nil
+		}
+	}
+	return netip.Addr{}, fmt.Errorf("waiting for a %s address on %s: %w", kind, ifi.Name, ErrNoOwnAddress)
+}
+
+// InterfaceFor returns the interface whose subnet holds addr, the longest prefix
+// winning. When none or more than one does, the error lists the candidates.
+func InterfaceFor(addr netip.Addr) (*net.Interface, error) {
+	all, err := listAll()
+	if err != nil {
+		return nil, err
+	}
+	var best, others []assigned
+	for _, a := range all {
+		switch {
+		case a.IsSingleIP() || vrrp.FamilyOf(a.Addr()) != vrrp.FamilyOf(addr) || a.Addr().IsLoopback():
+		case !a.Contains(addr):
+			others = append(others, a)
+		case len(best) == 0 || a.Bits() > best[0].Bits():
+			best = []assigned{a}
+		case a.Bits() == best[0].Bits() && a.index != best[0].index:
+			best = append(best, a)
+		}
+	}
+	switch len(best) {
+	case 0:
+		return nil, fmt.Errorf("no interface has a subnet that holds %v (there are: %s)", addr, describe(others))
+	case 1:
+		ifi, err := net.InterfaceByIndex(best[0].index)
+		if err != nil {
+			return nil, fmt.Errorf("look up the interface of %v: %w", best[0].Prefix, err)
+		}
+		return ifi, nil
+	}
+	return nil, fmt.Errorf("more than one interface has a subnet that holds %v: %s; name the one to use", addr, describe(best))
+}
+
+// Remove takes addrs off whatever interfaces they are on, after destroying the
+// connections through them, and removes the macvlans of vipd. It returns what it
+// removed, for the log. An address with a subnet is not vipd's: it is left alone
+// and reported as an error.
+func Remove(addrs []netip.Addr) (removed []string, err error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	defer h.Close()
+	all, err := list(h, 0)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, a := range all {
+		if !slices.Contains(addrs, a.Addr()) {
+			continue
+		}
+		if !a.IsSingleIP() {
+			errs = append(errs, fmt.Errorf("%s is left: it has a subnet, so it was not put there by vipd", describe([]assigned{a})))
+			continue
+		}
+		if err := destroyOnce(a.Addr()); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrConnectionsLeft, err))
+		}
+		if err := a.remove(h); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed = append(removed, describe([]assigned{a}))
+	}
+	links, err := removeMacvlans(h)
+	return append(removed, links...), errors.Join(append(errs, err)...)
+}
+
+// list returns the addresses of a family, or of both (0), interface by interface
+// in the kernel's order.
+func list(h *netlink.Handle, f vrrp.Family) ([]assigned, error) {
+	family := map[vrrp.Family]int{0: unix.AF_UNSPEC, vrrp.IPv4: unix.AF_INET, vrrp.IPv6: unix.AF_INET6}[f]
+	raw, err := h.AddrList(nil, family)
+	for n := 0; n < 3 && errors.Is(err, netlink.ErrDumpInterrupted); n++ {
+		raw, err = h.AddrList(nil, family)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	out := make([]assigned, 0, len(raw))
+	for _, r := range raw {
+		ip, ok := netip.AddrFromSlice(r.IP)
+		if !ok {
+			continue
+		}
+		bits, _ := r.Mask.Size()
+		out = append(out, assigned{Prefix: netip.PrefixFrom(ip, bits), index: r.LinkIndex, flags: r.Flags, scope: r.Scope})
+	}
+	slices.SortStableFunc(out, func(a, b assigned) int { return a.index - b.index }) // the kernel's order is that of a hash
+	return out, nil
+}
+
+func listAll() ([]assigned, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	defer h.Close()
+	return list(h, 0)
+}
+
+// among returns those of addrs that are assigned.
+func among(there []assigned, addrs []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range there {
+		if slices.Contains(addrs, a.Addr()) {
+			out = append(out, a.Addr())
+		}
+	}
+	return out
+}
+
+func describe(list []assigned) string {
+	var out []string
+	for _, a := range list {
+		name := fmt.Sprintf("interface %d", a.index)
+		if ifi, err := net.InterfaceByIndex(a.index); err == nil {
+			name = ifi.Name
+		}
+		out = append(out, fmt.Sprintf("%v on %s", a.Prefix, name))
+	}
+	return strings.Join(out, ", ")
+}
+
+// own tells whether a is a usable global address of the node's own. Virtual
+// addresses are deprecated from the start, those of other routers too.
+func (a assigned) own(virtual []netip.Addr) bool {
+	return a.scope == unix.RT_SCOPE_UNIVERSE && a.flags&(notUsable|unix.IFA_F_DEPRECATED) == 0 &&
+		!slices.Contains(virtual, a.Addr())
+}
+
+// single is addr as vipd assigns it: alone, for an address with a subnet takes
+// the node's own addresses with it when it expires, and gives the kernel a
+// reason to choose it as a source.
+func single(addr netip.Addr, index int) assigned {
+	return assigned{Prefix: netip.PrefixFrom(addr, addr.BitLen()), index: index, scope: unix.RT_SCOPE_UNIVERSE}
+}
+
+// leased is single without duplicate address detection, which would leave the
+// address unusable for ever where two nodes held it for a moment.
+func leased(addr netip.Addr, index int) assigned {
+	a := single(addr, index)
+	if addr.Is6() {
+		a.flags = unix.IFA_F_NODAD | unix.IFA_F_NOPREFIXROUTE
+	}
+	return a
+}
+
+func (a assigned) netlink() *netlink.Addr {
+	return &netlink.Addr{
+		IPNet:     &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())},
+		LinkIndex: a.index,
+		Flags:     a.flags,
+		Scope:     a.scope,
+	}
+}
+
+// put adds the address or renews it, for the time of a Lease. Its preferred
+// lifetime is 0: an IPv6 address that is deprecated is not chosen as a source.
+func (a assigned) put(h *netlink.Handle) error {
+	na := a.netlink()
+	na.ValidLft = int(Lease / time.Second)
+	if err := h.AddrReplace(nil, na); err != nil {
+		return fmt.Errorf("put %v on interface %d: %w", a.Prefix, a.index, err)
+	}
+	return nil
+}
+
+// awaitService waits until the kernel takes packets for addrs. For IPv6 that is
+// not when the address is there but when a worker has joined its solicited-node
+// group and then added its local route, and it says so to subscribers alone; who
+// asks earlier gets no answer, and asks again a second later.
+func awaitService(h *netlink.Handle, addrs []netip.Addr) error {
+	deadline := time.Now().Add(serviceTimeout)
+	for _, a := range addrs {
+		for a.Is6() {
+			routes, err := h.RouteGet(a.AsSlice())
+			if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%v is on the interface, but the kernel does not serve it yet", a)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return nil
+}
+
+// remove takes the address off. One that is gone, or whose interface is, is no error.
+func (a assigned) remove(h *netlink.Handle) error {
+	na := a.netlink()
+	na.Flags = 0
+	err := h.AddrDel(nil, na)
+	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	return fmt.Errorf("take %v off interface %d: %w", a.Prefix, a.index, err)
+}

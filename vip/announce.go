@@ -1,0 +1,103 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/packet"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// announcer sends the frames that tell a network where an address is. They are
+// whole Ethernet frames, so neither the firewall nor the state of the address
+// that was claimed a moment ago stands in their way.
+type announcer struct {
+	conn       *packet.Conn
+	forwarding *os.File // sysctl of the interface, IPv6 only; keeps to its network namespace
+}
+
+// sendTimeout bounds how long a full device queue can hold up the sender.
+const sendTimeout = 100 * time.Millisecond
+
+func newAnnouncer(ifi *net.Interface, f vrrp.Family) (*announcer, error) {
+	conn, err := openSender(ifi)
+	if err != nil {
+		return nil, err
+	}
+	if f == vrrp.IPv4 {
+		return &announcer{conn: conn}, nil
+	}
+	forwarding, err := os.Open(sysctlPath("ipv6", ifi.Name, "forwarding"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read whether %s forwards IPv6: %w", ifi.Name, err), conn.Close())
+	}
+	return &announcer{conn: conn, forwarding: forwarding}, nil
+}
+
+func (a *announcer) close() error {
+	if a.forwarding == nil {
+		return a.conn.Close()
+	}
+	return errors.Join(a.conn.Close(), a.forwarding.Close())
+}
+
+// announce sends, for each address, gratuitous ARP in both forms, for some
+// networks take only one, or an unsolicited neighbour advertisement.
+func (a *announcer) announce(mac net.HardwareAddr, addrs []netip.Addr) error {
+	router := a.forwards()
+	for _, addr := range addrs {
+		for _, frame := range announcements(mac, addr, router) {
+			if err := send(a.conn, frame); err != nil {
+				return fmt.Errorf("announce %v: %w", addr, err)
+			}
+		}
+	}
+	return nil
+}
+
+func announcements(mac net.HardwareAddr, addr netip.Addr, router bool) [][]byte {
+	if addr.Is6() {
+		return [][]byte{naAnnouncement(mac, addr, router)}
+	}
+	return [][]byte{
+		arpAnnouncement(arp.OperationRequest, mac, addr),
+		arpAnnouncement(arp.OperationReply, mac, addr),
+	}
+}
+
+// forwards tells whether the interface is a router's (RFC 4861, section 7.2.4).
+func (a *announcer) forwards() bool {
+	if a.forwarding == nil {
+		return false
+	}
+	b := make([]byte, 1)
+	_, err := a.forwarding.ReadAt(b, 0)
+	return (err == nil || errors.Is(err, io.EOF)) && b[0] == '1'
+}
+
+func openSender(ifi *net.Interface) (*packet.Conn, error) {
+	if len(ifi.HardwareAddr) != macLen {
+		return nil, fmt.Errorf("%s is not an Ethernet interface", ifi.Name)
+	}
+	// Protocol 0 receives nothing.
+	conn, err := packet.Listen(ifi, packet.Raw, 0, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open a packet socket on %s: %w", ifi.Name, err)
+	}
+	return conn, nil
+}
+
+func send(conn *packet.Conn, frame []byte) error {
+	if err := conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return err
+	}
+	_, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:macLen]})
+	return err
+}

@@ -1,0 +1,120 @@
+package vip
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// diag destroys TCP connections through the kernel's socket diagnostics.
+type diag struct {
+	socket *nl.NetlinkSocket
+	shared map[int]*nl.SocketHandle
+}
+
+// Layout of struct inet_diag_req_v2 and struct inet_diag_msg (linux/inet_diag.h):
+// both hold, at their own offset, the struct inet_diag_sockid that names a socket.
+const (
+	diagIDLen      = 48
+	diagRequestID  = 8
+	diagMessageID  = 4
+	diagRequestLen = diagRequestID + diagIDLen
+	diagSource     = 4 // in the id: the local address, 16 bytes
+)
+
+// connected is the mask of TCP states that have a peer to be told.
+const connected = 1<<unix.BPF_TCP_ESTABLISHED | 1<<unix.BPF_TCP_SYN_SENT | 1<<unix.BPF_TCP_SYN_RECV |
+	1<<unix.BPF_TCP_NEW_SYN_RECV | 1<<unix.BPF_TCP_FIN_WAIT1 | 1<<unix.BPF_TCP_FIN_WAIT2 |
+	1<<unix.BPF_TCP_CLOSE_WAIT | 1<<unix.BPF_TCP_LAST_ACK | 1<<unix.BPF_TCP_CLOSING
+
+func newDiag() (*diag, error) {
+	s, err := nl.Subscribe(unix.NETLINK_INET_DIAG)
+	if err != nil {
+		return nil, fmt.Errorf("open socket diagnostics: %w", err)
+	}
+	return &diag{socket: s, shared: map[int]*nl.SocketHandle{unix.NETLINK_INET_DIAG: {Socket: s}}}, nil
+}
+
+func (d *diag) close() { d.socket.Close() }
+
+// destroy resets every TCP connection whose local address is one of addrs.
+func (d *diag) destroy(addrs []netip.Addr) error {
+	// An IPv4 connection may be on an IPv6 socket: that is what Go's listeners are.
+	families := []uint8{unix.AF_INET6}
+	if addrs[0].Is4() {
+		families = append(families, unix.AF_INET)
+	}
+	for _, family := range families {
+		ids, err := d.find(family, addrs)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := d.kill(family, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *diag) find(family uint8, addrs []netip.Addr) (ids [][diagIDLen]byte, err error) {
+	req := d.request(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP, family, [diagIDLen]byte{})
+	err = req.ExecuteIter(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY, func(msg []byte) bool {
+		if len(msg) >= diagMessageID+diagIDLen {
+			id := [diagIDLen]byte(msg[diagMessageID:])
+			if slices.Contains(addrs, localAddr(family, id)) {
+				ids = append(ids, id)
+			}
+		}
+		return true
+	})
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list TCP connections: %w", err)
+	}
+	return ids, nil
+}
+
+func localAddr(family uint8, id [diagIDLen]byte) netip.Addr {
+	if family == unix.AF_INET {
+		return netip.AddrFrom4([4]byte(id[diagSource:]))
+	}
+	return netip.AddrFrom16([16]byte(id[diagSource:])).Unmap()
+}
+
+func (d *diag) kill(family uint8, id [diagIDLen]byte) error {
+	_, err := d.request(nl.SOCK_DESTROY, unix.NLM_F_ACK, family, id).Execute(unix.NETLINK_INET_DIAG, 0)
+	switch {
+	case err == nil, errors.Is(err, unix.ENOENT): // it ended by itself
+		return nil
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return errors.New("destroy a TCP connection: the kernel was built without CONFIG_INET_DIAG_DESTROY")
+	}
+	return fmt.Errorf("destroy a TCP connection: %w", err)
+}
+
+func (d *diag) request(kind, flags int, family uint8, id [diagIDLen]byte) *nl.NetlinkRequest {
+	b := make([]byte, diagRequestLen)
+	b[0], b[1] = family, unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(b[4:], connected)
+	copy(b[diagRequestID:], id[:])
+	req := nl.NewNetlinkRequest(kind, flags)
+	req.Sockets = d.shared
+	req.AddRawData(b)
+	return req
+}
+
+func destroyOnce(addr netip.Addr) error {
+	d, err := newDiag()
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.destroy([]netip.Addr{addr})
+}
