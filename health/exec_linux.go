@@ -1,0 +1,81 @@
+package health
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxOutput is how much of a program's output is kept.
+const maxOutput = 4 << 10
+
+// askExec runs the check's command. At the timeout it is killed together with
+// what it has started.
+func (c Check) askExec(ctx context.Context) error {
+	var out head
+	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 100 * time.Millisecond // for output that a child of its keeps open
+	err := start(cmd)
+	if err != nil {
+		return &fault{fmt.Sprintf("cannot run %s: %v", c.Command[0], err), err}
+	}
+	err = cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return &fault{fmt.Sprintf("no end of it within %s", c.Timeout), ctx.Err()}
+	case err == nil || errors.Is(err, exec.ErrWaitDelay):
+		return nil
+	}
+	if line := firstLine(out.kept.Bytes()); line != "" {
+		return &fault{fmt.Sprintf("%v: %s", err, line), err}
+	}
+	return err
+}
+
+// start starts cmd at normal scheduling priority. The agent runs in real time,
+// which a child inherits unless the thread that forks it says otherwise
+// (sched(7), "Resetting scheduling policy for child processes"). To take that
+// back needs a privilege, so the thread is not used again: it ends with the
+// goroutine that it is locked to.
+func start(cmd *exec.Cmd) error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := resetOnFork(); err != nil {
+			started <- fmt.Errorf("reset scheduling for children: %w", err)
+			return
+		}
+		started <- cmd.Start()
+	}()
+	return <-started
+}
+
+func resetOnFork() error {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		return err
+	}
+	if attr.Policy == unix.SCHED_NORMAL {
+		return nil
+	}
+	attr.Flags |= unix.SCHED_FLAG_RESET_ON_FORK
+	return unix.SchedSetAttr(0, attr, 0)
+}
+
+// head keeps the beginning of what is written to it.
+type head struct{ kept bytes.Buffer }
+
+func (h *head) Write(b []byte) (int, error) {
+	h.kept.Write(b[:min(len(b), maxOutput-h.kept.Len())])
+	return len(b), nil
+}
