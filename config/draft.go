@@ -1,0 +1,106 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Draft is what is known of a host before it has a vipd.toml. Fields left empty
+// are left to their defaults, except for Addresses and VRID, which have none.
+type Draft struct {
+	Addresses      []netip.Addr
+	Interface      string
+	VRID           uint8
+	Priority       uint8
+	AdvertInterval time.Duration
+	Peers          []netip.Addr
+
+	// Of the K3s probe.
+	URL, DataDir, Unit string
+
+	// Why gives for a key, as in "vip.interface", where its value comes from. It
+	// becomes the comment above it.
+	Why map[string]string
+}
+
+// Render returns a commented vipd.toml, which [Parse] accepts. The error is of
+// type [Errors] without a file name, for what is wrong is in the Draft.
+func (d Draft) Render() ([]byte, error) {
+	b := &builder{why: d.Why}
+	b.line("# vipd keeps a virtual IP in front of the K3s API. This file may be the same on")
+	b.line("# every server. After a change: vipd check && vipd reload. All the options, with")
+	b.line("# their defaults: man vipd.toml")
+
+	if d.URL != "" || d.DataDir != "" || d.Unit != "" {
+		b.table("[[check]]")
+		b.text("check", "type", string(CheckK3s))
+		b.text("check", "url", d.URL)
+		b.text("check", "data_dir", d.DataDir)
+		b.text("check", "unit", d.Unit)
+	}
+
+	b.table("[[vip]]")
+	b.text("vip", "name", defaultVIP().Name)
+	b.addresses("vip", "addresses", d.Addresses)
+	b.text("vip", "interface", d.Interface)
+	b.number("vip", "vrid", d.VRID)
+	b.number("vip", "priority", d.Priority)
+	if d.AdvertInterval != 0 {
+		b.text("vip", "advert_interval", spell(d.AdvertInterval))
+	}
+	b.addresses("vip", "peers", d.Peers)
+
+	if _, err := Parse("", []byte(b.String()), Host{}); err != nil {
+		return nil, err
+	}
+	return []byte(b.String()), nil
+}
+
+// builder writes TOML. What is empty it leaves out.
+type builder struct {
+	strings.Builder
+	why map[string]string
+}
+
+func (b *builder) line(s string) { b.WriteString(s + "\n") }
+
+func (b *builder) table(header string) { b.line("\n" + header) }
+
+func (b *builder) text(table, key, s string) {
+	if s != "" {
+		b.entry(table, key, quote(s))
+	}
+}
+
+func (b *builder) number(table, key string, n uint8) {
+	if n != 0 {
+		b.entry(table, key, fmt.Sprint(n))
+	}
+}
+
+func (b *builder) addresses(table, key string, list []netip.Addr) {
+	if len(list) == 0 {
+		return
+	}
+	quoted := make([]string, len(list))
+	for i, a := range list {
+		quoted[i] = quote(a.String())
+	}
+	b.entry(table, key, "["+strings.Join(quoted, ", ")+"]")
+}
+
+func (b *builder) entry(table, key, text string) {
+	// In one line, so that a reason cannot end its comment.
+	if why := strings.Join(strings.Fields(b.why[table+"."+key]), " "); why != "" {
+		b.line("# " + why)
+	}
+	b.line(key + " = " + text)
+}
+
+// quote writes s as a TOML string. Go's escapes for control characters are not
+// all TOML's; a string that holds such a one is refused when it is parsed.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
