@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vipd/vipd/systemd"
+	"github.com/vipd/vipd/vrrp"
+)
+
+// saveEvery is how often the state is saved without a change.
+const saveEvery = time.Minute
+
+// changed is called when something was recorded: systemd's status line and the
+// saved state follow.
+func (a *Agent) changed() {
+	a.notify("status", a.opts.Notifier.Status(a.summary()))
+	select {
+	case a.save <- struct{}{}:
+	default:
+	}
+}
+
+// summary says in one line who holds what.
+func (a *Agent) summary() string {
+	var parts []string
+	for _, r := range *a.live.Load() {
+		v := r.snapshot()
+		s := fmt.Sprintf("%s: %s", r.id, v.state)
+		if v.state == vrrp.Backup && v.heard.Src.IsValid() {
+			s += ", Active is " + v.heard.Src.String()
+		}
+		parts = append(parts, s)
+		if len(parts) == 8 {
+			parts = append(parts, "...")
+			break
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// saver writes the state for a successor.
+func (a *Agent) saver(ctx context.Context) {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.save:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		a.saveState(false)
+	}
+}
+
+func (a *Agent) saveState(restarting bool) {
+	s := state{
+		BootID: a.state.BootID, HasBeenReady: a.ready.Load(), Restarting: restarting,
+		Grade: a.state.Grade, Saved: a.clock.now(), Routers: make(map[string]savedState),
+	}
+	if v := a.verdict.Load(); v != nil {
+		s.Grade = v.Grade
+	}
+	a.mu.Lock()
+	s.Drained = a.drained
+	for i, p := range a.routers {
+		v := p.router.snapshot()
+		saved := savedState{State: v.state.String(), Interface: v.iface, VRID: v.cfg.VRID, Source: v.src.String(), SentAt: v.sentAt, Interval: v.cfg.AdvertInterval}
+		for _, x := range ofFamily(v.cfg.Addresses, i.Family) {
+			saved.Addresses = append(saved.Addresses, x.String())
+		}
+		s.Routers[i.String()] = saved
+	}
+	a.mu.Unlock()
+	if err := a.write(s, restarting); err != nil {
+		a.record.failed("a restarted agent would start afresh", err)
+	}
+}
+
+// forgetState leaves only what is to survive a stop: whether the node is drained.
+func (a *Agent) forgetState() {
+	a.mu.Lock()
+	s := state{BootID: a.state.BootID, Drained: a.drained}
+	a.mu.Unlock()
+	if err := a.write(s, true); err != nil {
+		a.record.failed("save the state", err)
+	}
+}
+
+// write saves s, unless the agent's last word was saved already: the saver may
+// still be at work then.
+func (a *Agent) write(s state, last bool) error {
+	a.saving.Lock()
+	defer a.saving.Unlock()
+	if a.sealed {
+		return nil
+	}
+	a.sealed = last
+	return s.save(a.opts.RuntimeDir)
+}
+
+// watchdog tells systemd that the agent lives as long as every router's loop
+// answers: a stuck one starves it.
+func (a *Agent) watchdog(ctx context.Context) error {
+	every, err := systemd.WatchdogInterval()
+	if err != nil || every == 0 {
+		return err
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		for _, r := range *a.live.Load() {
+			r.wait(func() {})
+		}
+		a.notify("watchdog", a.opts.Notifier.Watchdog())
+	}
+}

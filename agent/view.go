@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vrrp"
+)
+
+// view is what the loop publishes.
+type view struct {
+	cfg       config.VIP
+	state     vrrp.State
+	since     vrrp.Instant
+	cause     string
+	holding   bool
+	priority  uint8
+	grade     vrrp.Grade
+	hasReady  bool
+	permitted bool
+	mute      bool
+	heard     vrrp.Advert
+	interval  time.Duration
+	rival     vrrp.Rival
+	sentAt    vrrp.Instant
+	iface     string
+	src       netip.Addr
+	claimErr  error
+	blocked   error // why it has no network although the interface is usable
+}
+
+func (r *router) publish(now vrrp.Instant, sent bool) {
+	m := r.machine
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v := &r.view
+	v.cfg, v.state, v.holding, v.priority, v.grade = r.cfg, m.State(), m.Holding(), m.Priority(), m.Grade()
+	v.mute, v.interval, v.rival = m.Mute(), m.Interval(), m.Rival(now)
+	v.heard, _ = m.Heard()
+	v.hasReady, v.permitted = m.HasBeenReady(), m.Permitted()
+	if sent {
+		v.sentAt = now
+	}
+	v.iface = r.iface()
+	v.src = netip.Addr{}
+	if r.link != nil {
+		v.src = r.link.src
+	}
+}
+
+func (r *router) snapshot() view {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.view
+}
+
+// setBlocked notes why the router has no network although others have.
+func (r *router) setBlocked(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.view.blocked = err
+}
