@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vipd/vipd/agent"
+)
+
+// initFlags are what vipd init is told.
+type initFlags struct {
+	addrs  []string
+	wish   agent.Wish
+	output string
+	force  bool
+}
+
+func newInit(p *paths) *cobra.Command {
+	var in initFlags
+	cmd := &cobra.Command{
+		Use:   "init --address A",
+		Short: "Write a commented configuration from what is found on this host",
+		Long: `Write a commented vipd.toml. What is not given is found out: the interface from its
+subnet, the VRID by listening for those in use. The same file serves all servers.`,
+		Example: `  vipd init --address 192.0.2.100
+  vipd init --address 192.0.2.100 --address 2001:db8::100 --vrid 51 --output -`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if in.output == "" {
+				in.output = p.config
+			}
+			return in.run(cmd)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&in.addrs, "address", nil, "the virtual `address`; may be given for IPv4 and IPv6")
+	f.StringVar(&in.wish.Interface, "interface", "", "the `interface` to put it on (default: the one whose subnet holds it)")
+	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: one that nobody was heard to use)")
+	f.Uint8Var(&in.wish.Priority, "priority", 0, "the priority, 100 to 254 (default 200)")
+	f.DurationVar(&in.wish.AdvertInterval, "advert-interval", 0, "time between advertisements, 10ms to 40.95s (default 250ms)")
+	f.StringVar(&in.output, "output", "", "`file` to write, - for standard output (default: that of --config)")
+	f.BoolVar(&in.force, "force", false, "overwrite the file")
+	return cmd
+}
+
+func (in *initFlags) run(cmd *cobra.Command) error {
+	if err := in.parseAddrs(); err != nil {
+		return err
+	}
+	if !in.force && in.output != "-" && exists(in.output) {
+		return fmt.Errorf("%s exists: edit it, or overwrite it with --force", in.output)
+	}
+	draft, err := agent.Discover(cmd.Context(), in.wish)
+	if err != nil {
+		return err
+	}
+	text, err := draft.Render()
+	if err != nil {
+		return err
+	}
+	if in.output == "-" {
+		_, err := cmd.OutOrStdout().Write(text)
+		return err
+	}
+	if err := write(in.output, text, in.force); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: copy it to the other servers, then on each: systemctl enable --now vipd\n", in.output)
+	return nil
+}
+
+func (in *initFlags) parseAddrs() error {
+	for _, s := range in.addrs {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return usageError{fmt.Errorf("--address %s is not an IP address: write it without a prefix length, as in 192.0.2.100", s)}
+		}
+		in.wish.Addresses = append(in.wish.Addresses, a)
+	}
+	if len(in.wish.Addresses) == 0 {
+		return usageError{errors.New("--address is missing: say which IP address the cluster's API is to have")}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// write creates the file; only force replaces one that is there.
+func write(path string, text []byte, force bool) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("make the directory of the configuration: %w", err)
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if force {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	f, err := os.OpenFile(path, flags, 0o644)
+	if err != nil {
+		return fmt.Errorf("write the configuration: %w", err)
+	}
+	if _, err := f.Write(text); err != nil {
+		return errors.Join(fmt.Errorf("write the configuration: %w", err), f.Close())
+	}
+	return f.Close()
+}

@@ -1,0 +1,93 @@
+// Command vipd keeps a virtual IP in front of the Kubernetes API of a K3s cluster.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "development"
+
+// Exit codes.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is an error of the command line, not of what it asked for.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "vipd: %v\n", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(os.Stderr, "See: %s --help\n", cmd.CommandPath())
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// paths are the flags that every command takes to find the agent and its files.
+type paths struct {
+	config     string
+	runtimeDir string
+}
+
+func newRoot() *cobra.Command {
+	p := &paths{}
+	root := &cobra.Command{
+		Use:   "vipd",
+		Short: "A virtual IP in front of the Kubernetes API of a K3s cluster",
+		Long: `vipd keeps a virtual IP (VIP) in front of the Kubernetes API of a K3s cluster.
+It runs on every server. The servers elect, by VRRPv3, the best one whose own API
+server is healthy; that one holds the VIP and announces it to the network.`,
+		Example: `  vipd init --address 192.0.2.100        write /etc/vipd/vipd.toml
+  systemctl enable --now vipd            start the agent
+  vipd status                            who holds the VIP, and why`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&p.config, "config", "/etc/vipd/vipd.toml", "configuration `file`")
+	root.PersistentFlags().StringVar(&p.runtimeDir, "runtime-dir", "/run/vipd", "`directory` of the control socket and the saved state")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newRun(p), newInit(p), newCheck(p), newStatus(p), newHistory(p), newDrain(p), newResume(p),
+		newReload(p), newRelease(p), newVersion())
+	addCompletion(root)
+	return root
+}
+
+func unknownCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("there is no command %q", args[0])}
+	}
+	return nil
+}
+
+// noArgs refuses arguments.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+	}
+	return nil
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// asVipd makes this test binary behave as vipd.
+const asVipd = "VIPD_TEST_AS_VIPD"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asVipd) != "" {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+// outcome is what a command line came to.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// vipd runs a command line in the directory dir.
+func vipd(t *testing.T, dir string, args ...string) outcome {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asVipd+"=1", "GORACE=atexit_sleep_ms=0")
+	cmd.Dir = dir
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+const (
+	good = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"
+	bad  = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 0\npriority = 300\n"
+)
+
+// files are in the directory in which each command line of the table runs.
+func files(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"good.toml": good, "bad.toml": bad} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestCommandLines(t *testing.T) {
+	const notRunning = "vipd: the agent is not running (nothing answers on run/control.sock): start it with: systemctl start vipd\n"
+	tests := map[string]struct {
+		args string
+		want outcome
+	}{
+		"unknown command":    {"stauts", outcome{2, "", "vipd: there is no command \"stauts\"\nSee: vipd --help\n"}},
+		"unknown flag":       {"status --jsn", outcome{2, "", "vipd: unknown flag: --jsn\nSee: vipd status --help\n"}},
+		"unknown short flag": {"-x", outcome{2, "", "vipd: unknown shorthand flag: 'x' in -x\nSee: vipd --help\n"}},
+		"flag without value": {"check --config", outcome{2, "", "vipd: flag needs an argument: --config\nSee: vipd check --help\n"}},
+		"argument":           {"drain k3s", outcome{2, "", "vipd: unexpected argument \"k3s\"\nSee: vipd drain --help\n"}},
+		"argument of check":  {"check vipd.toml", outcome{2, "", "vipd: unexpected argument \"vipd.toml\"\nSee: vipd check --help\n"}},
+		"run, no file": {"run --config none.toml --runtime-dir run", outcome{1, "",
+			"vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+		"check": {"check --config good.toml", outcome{0, "good.toml is valid (VIPs: 1, checks: 1)\n", ""}},
+		"check, bad": {"check --config bad.toml", outcome{1, "",
+			"vipd: bad.toml:3: vip.vrid: 0 is out of range: choose 1 to 255, unique on this network segment\n" +
+				"bad.toml:4: vip.priority: 300 is out of range: choose 100 to 254\n"}},
+		"check, no file":       {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+		"status, no agent":     {"status --runtime-dir run", outcome{1, "", notRunning}},
+		"watch, no agent":      {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
+		"history, no agent":    {"history --runtime-dir run", outcome{1, "", notRunning}},
+		"drain, no agent":      {"drain --wait --runtime-dir run", outcome{1, "", notRunning}},
+		"resume, no agent":     {"resume --runtime-dir run", outcome{1, "", notRunning}},
+		"reload, no agent":     {"reload --runtime-dir run", outcome{1, "", notRunning}},
+		"init, no address":     {"init", outcome{2, "", "vipd: --address is missing: say which IP address the cluster's API is to have\nSee: vipd init --help\n"}},
+		"init, bad address":    {"init --address 198.51.100.100/24", outcome{2, "", "vipd: --address 198.51.100.100/24 is not an IP address: write it without a prefix length, as in 192.0.2.100\nSee: vipd init --help\n"}},
+		"init, no such vrid":   {"init --address 198.51.100.100 --vrid 256", outcome{2, "", "vipd: invalid argument \"256\" for \"--vrid\" flag: strconv.ParseUint: parsing \"256\": value out of range\nSee: vipd init --help\n"}},
+		"init, file is there":  {"init --address 198.51.100.100 --interface eth0 --vrid 51 --config good.toml", outcome{1, "", "vipd: good.toml exists: edit it, or overwrite it with --force\n"}},
+		"init, output's there": {"init --address 198.51.100.100 --interface eth0 --vrid 51 --output bad.toml", outcome{1, "", "vipd: bad.toml exists: edit it, or overwrite it with --force\n"}},
+	}
+	dir := files(t)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, vipd(t, dir, strings.Fields(tt.args)...), cmp.AllowUnexported(outcome{})); diff != "" {
+				t.Errorf("vipd %s (-want +got):\n%s", tt.args, diff)
+			}
+		})
+	}
+}
+
+// What init writes, check accepts.
+func TestInit(t *testing.T) {
+	dir := files(t)
+	args := strings.Fields("init --address 198.51.100.100 --address 2001:db8::100 --interface eth0 --vrid 51 --priority 150 --advert-interval 1s")
+	got := vipd(t, dir, append(args, "--output", "deep/vipd.toml")...)
+	want := outcome{0, "wrote deep/vipd.toml: copy it to the other servers, then on each: systemctl enable --now vipd\n", ""}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
+		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	if got := vipd(t, dir, "check", "--config", "deep/vipd.toml"); got.code != 0 {
+		t.Errorf("check refuses it: %s", got.stderr)
+	}
+	written, err := os.ReadFile(filepath.Join(dir, "deep/vipd.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := vipd(t, dir, append(args, "--output", "-")...)
+	if diff := cmp.Diff(outcome{0, string(written), ""}, shown, cmp.AllowUnexported(outcome{})); diff != "" {
+		t.Errorf("on standard output (-want +got):\n%s", diff)
+	}
+	if got := vipd(t, dir, append(args, "--output", "bad.toml", "--force")...); got.code != 0 {
+		t.Errorf("--force: %s", got.stderr)
+	}
+	forced, err := os.ReadFile(filepath.Join(dir, "bad.toml"))
+	if err != nil || string(forced) != string(written) {
+		t.Errorf("--force wrote %q, %v", forced, err)
+	}
+}
+
+// A wish that no configuration can hold writes nothing.
+func TestInitImpossible(t *testing.T) {
+	dir := files(t)
+	for _, wish := range []string{"--priority 50", "--advert-interval 5ms", "--address 127.0.0.1", "--interface lo"} {
+		args := strings.Fields("init --address 198.51.100.100 --interface eth0 --vrid 51 --output new.toml " + wish)
+		got := vipd(t, dir, args...)
+		if got.code != 1 || !strings.HasPrefix(got.stderr, "vipd: ") || got.stdout != "" {
+			t.Errorf("%s: %+v", wish, got)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "new.toml")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", wish, err)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	got := vipd(t, t.TempDir(), "version")
+	if got.code != 0 || !strings.HasPrefix(got.stdout, "vipd development (go1.") || got.stderr != "" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if got := vipd(t, t.TempDir(), "completion", shell); got.code != 0 || !strings.Contains(got.stdout, "vipd") || got.stderr != "" {
+			t.Errorf("%s: exit %d, %d bytes, %s", shell, got.code, len(got.stdout), got.stderr)
+		}
+	}
+	want := outcome{2, "", "vipd: there is no completion for \"tcsh\"\nSee: vipd completion --help\n"}
+	if diff := cmp.Diff(want, vipd(t, t.TempDir(), "completion", "tcsh"), cmp.AllowUnexported(outcome{})); diff != "" {
+		t.Errorf("tcsh (-want +got):\n%s", diff)
+	}
+}
+
+// Each command says what it is, and one that has flags of its own shows an example.
+func TestHelp(t *testing.T) {
+	if got := vipd(t, t.TempDir()); got.code != 0 || !strings.Contains(got.stdout, "Usage:") {
+		t.Errorf("vipd alone: %+v", got)
+	}
+	for _, cmd := range newRoot().Commands() {
+		t.Run(cmd.Name(), func(t *testing.T) {
+			if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+				t.Errorf("short line: %q", cmd.Short)
+			}
+			if cmd.LocalNonPersistentFlags().HasFlags() && cmd.Example == "" {
+				t.Error("has flags and no example")
+			}
+			if cmd.Args == nil || cmd.Args(cmd, []string{"x"}) == nil {
+				t.Error("takes an argument and ignores it")
+			}
+			root := newRoot()
+			var out bytes.Buffer
+			root.SetOut(&out)
+			root.SetArgs([]string{cmd.Name(), "--help"})
+			if err := root.Execute(); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"Usage:\n  vipd " + cmd.Name(), cmd.Example, "--config", "--runtime-dir"} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("help lacks %q", want)
+				}
+			}
+		})
+	}
+}
