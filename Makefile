@@ -1,0 +1,113 @@
+# vipd. "make help" lists what there is.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+DESTDIR  ?=
+PREFIX   ?= /usr/local
+FUZZTIME ?= 10s
+SEEDS    ?= 100000
+FIRST    ?= 1
+# More flags for "go test", such as TESTFLAGS='-run TestC34 -v'.
+TESTFLAGS ?=
+
+BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
+CONTAIN = test/contain
+# What "make test" runs: in namespaces where the tests use test/lab, else as it is.
+# Interop and sim have targets of their own.
+LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/sim
+KERNEL  = $(shell $(LISTED) | awk '/test\/lab/ { print $$1 }')
+UNIT    = $(shell $(LISTED) | awk '!/test\/lab/ { print $$1 }')
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/vipd, a static binary
+	$(BUILD) -o bin/vipd ./cmd/vipd
+
+.PHONY: demo
+demo: ## watch a cluster of three lose API servers and nodes, in under a minute
+	@.ci/deps check demo
+	$(BUILD) -o bin/ ./cmd/vipd ./test/standin ./test/client ./test/demo
+	$(CONTAIN) bin/demo
+
+.PHONY: test
+test: unit kernel ## run the unit tests, and those that need network namespaces
+
+# The simulation has no use for the race detector: each cluster is one goroutine.
+.PHONY: unit
+unit: modules
+	@.ci/deps check test
+	go test -race $(TESTFLAGS) $(UNIT)
+	go test $(TESTFLAGS) ./test/sim
+
+# One package at a time: some watch clients, who would notice the load. Never from
+# the cache: the programs that they build and run are not part of its key.
+.PHONY: kernel
+kernel: modules
+	@if [ -n "$$CI" ] || $(CONTAIN) true; then set -x; $(CONTAIN) go test -race -p 1 -count=1 $(TESTFLAGS) $(KERNEL); \
+	else echo "SKIP: what needs network namespaces, for the reason above"; set -x; go test -race $(TESTFLAGS) $(KERNEL); fi
+
+.PHONY: lint
+lint: ## check the format, and run go vet and staticcheck
+	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "gofmt -s -w these:" $$unformatted; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: interop
+interop: modules ## run against keepalived and FRR (make deps installs them)
+	@.ci/deps check interop
+	$(CONTAIN) go test -race -count=1 $(TESTFLAGS) ./test/interop/...
+
+.PHONY: sim
+sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on
+	go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST)
+
+.PHONY: soak
+soak: modules ## watch ten minutes of renewals with open connections
+	$(CONTAIN) env VIPD_SOAK=10m go test -count=1 -timeout=20m -run '^TestC38Renewals$$' -v ./test/e2e
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZTIME=10s
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r pkg; do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$pkg/*_test.go | cut -c6-); do \
+			echo "$$pkg $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+.PHONY: bench
+bench: modules ## measure the hot paths, and what clients see of each fault (takes long)
+	$(CONTAIN) go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT) $(KERNEL)
+	$(BUILD) -o bin/bench ./test/bench
+	$(CONTAIN) bin/bench
+
+.PHONY: cover
+cover: ROOMS = ./agent/...,./cmd/...,./config,./health,./systemd,./vip,./vrrp/...
+cover: OF = $(filter-out github.com/vipd/vipd/test github.com/vipd/vipd/test/%,$(1))
+cover: modules ## measure what the tests beside the code cover; cover.out has it by line
+	@mkdir -p bin
+	go test -coverpkg=$(ROOMS) -coverprofile=bin/unit.cover $(TESTFLAGS) $(call OF,$(UNIT))
+	$(CONTAIN) go test -coverpkg=$(ROOMS) -coverprofile=bin/kernel.cover $(TESTFLAGS) $(call OF,$(KERNEL))
+	{ cat bin/unit.cover; tail -n +2 bin/kernel.cover; } > cover.out
+	go tool cover -func=cover.out | tail -n 1
+
+.PHONY: install
+install: build ## install to DESTDIR; nothing is started
+	install -D -m 0755 bin/vipd $(DESTDIR)$(PREFIX)/bin/vipd
+	install -D -m 0644 config/reference.toml $(DESTDIR)$(PREFIX)/share/doc/vipd/reference.toml
+
+.PHONY: deps
+deps: ## install what the tests need (Debian, Ubuntu; as root), or say what is missing
+	@.ci/deps install test demo interop
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist cover.out
+
+# Inside test/contain there is no network to load modules from.
+.PHONY: modules
+modules:
+	@go mod download
