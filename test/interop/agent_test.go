@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/test/cluster"
