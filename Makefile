@@ -67,7 +67,7 @@ sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on
 
 .PHONY: soak
 soak: modules ## watch ten minutes of renewals with open connections
-	$(CONTAIN) env VIPD_SOAK=10m go test -count=1 -timeout=20m -run '^TestC38Renewals$$' -v ./test/e2e
+	$(CONTAIN) env VIPD_SOAK=10m go test -count=1 -timeout=20m -run '^TestC38Renewals$$' -v ./test/conformance
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZTIME=10s

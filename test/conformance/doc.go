@@ -1,4 +1,4 @@
-// Package e2e holds the tests of whole clusters: real agents, the real kernel,
+// Package conformance holds the tests of whole clusters: real agents, the real kernel,
 // and a client that sees what happens. The numbers in their names are those of
 // the conformance list (test/README.md).
-package e2e
+package conformance

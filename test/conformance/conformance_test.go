@@ -1,4 +1,4 @@
-package e2e
+package conformance
 
 import (
 	"context"
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		if os.Getenv("VIPD_CONTAINED") == "" {
 			return m.Run() // the tests say why they skip
 		}
-		dir, err := os.MkdirTemp("", "vipd-e2e-")
+		dir, err := os.MkdirTemp("", "vipd-conformance-")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
