@@ -61,13 +61,15 @@ type Agent struct {
 	unit    atomic.Pointer[health.Unit]
 	ready   atomic.Bool // the API server has been ready, here or under the predecessor
 
+	handover handover // before a stop of K3s
+
 	mu       sync.Mutex
 	cfg      *config.Config
 	auth     *auth
 	routers  map[id]*placed
 	segments map[segmentKey]*segment
 	stopMon  context.CancelFunc
-	drained  bool
+	drained  bool // by the operator
 	barred   bool
 	state    state // what the predecessor left
 

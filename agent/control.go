@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -11,10 +10,6 @@ import (
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/vrrp"
 )
-
-// drainExtra is what a drain that is waited for allows a Backup beside its
-// timers: a fresh probe of its API server.
-const drainExtra = 2 * time.Second
 
 var _ control.Handler = (*Agent)(nil)
 
@@ -160,70 +155,4 @@ func (a *Agent) History() []control.Event {
 		return e
 	}
 	return []control.Event{}
-}
-
-// Drain implements [control.Handler].
-func (a *Agent) Drain(ctx context.Context, wait bool) (control.Result, error) {
-	a.setDrained(true)
-	if !wait {
-		return control.Result{Message: "drained: this node ranks as down until vipd resume or a reboot"}, nil
-	}
-	return a.awaitHandover(ctx)
-}
-
-// awaitHandover returns once this node holds nothing, or when a Backup that was
-// better would have taken over.
-func (a *Agent) awaitHandover(ctx context.Context) (control.Result, error) {
-	limit := drainExtra
-	for _, p := range a.all() {
-		limit = max(limit, 4*p.router.snapshot().cfg.AdvertInterval+drainExtra)
-	}
-	over := time.NewTimer(limit)
-	defer over.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if !a.holds() {
-			return control.Result{Message: "drained: this node holds no VIP", Moved: true}, nil
-		}
-		select {
-		case <-tick.C:
-		case <-over.C:
-			return control.Result{Message: "drained, but no better node is there: this one goes on holding"}, nil
-		case <-ctx.Done():
-			return control.Result{}, fmt.Errorf("drained, but the wait was cut short: %w", ctx.Err())
-		}
-	}
-}
-
-func (a *Agent) holds() bool {
-	for _, p := range a.all() {
-		if v := p.router.snapshot(); v.holding || v.state == vrrp.Active {
-			return true
-		}
-	}
-	return false
-}
-
-// Resume implements [control.Handler].
-func (a *Agent) Resume(context.Context) (control.Result, error) {
-	a.setDrained(false)
-	return control.Result{Message: "resumed"}, nil
-}
-
-func (a *Agent) setDrained(on bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.drained == on {
-		return
-	}
-	a.drained = on
-	for _, p := range a.routers {
-		p.router.demote(drained, on)
-	}
-	words := "drained by the operator"
-	if !on {
-		words = "resumed by the operator"
-	}
-	a.record.drain(words)
 }

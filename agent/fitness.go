@@ -81,6 +81,10 @@ func (a *Agent) report(u health.Update) {
 		}
 		a.recordVerdict(old, u.Verdict)
 	}
+	if a.handover.observe(u.Verdict, u.Unit) {
+		unitChanged = true // as far as the routers go
+		a.record.drain("K3s is ready again: this node takes part again")
+	}
 	for _, r := range *a.live.Load() {
 		if changed || unitChanged {
 			a.tellVerdict(r) // first: a unit that has ended gives the rank back to the verdict
@@ -109,6 +113,7 @@ func (a *Agent) acquaint(r *router) {
 	if a.unit.Load() != nil {
 		a.tellUnit(r)
 	}
+	a.tellStopping(r)
 	a.tellVerdict(r)
 }
 
@@ -135,7 +140,17 @@ func (a *Agent) tellUnit(r *router) {
 		known := u.ActiveState != ""
 		absent := u.MainPID == 0 || u.Dead || u.ActiveState == "activating"
 		r.step(vrrp.Permit(!known || !absent))
-		r.setDemotion(stopping, known && u.ActiveState == "deactivating")
+	})
+	a.tellStopping(r)
+}
+
+// tellStopping ranks the node as down while K3s stops, and from a handover before
+// that until it is ready again.
+func (a *Agent) tellStopping(r *router) {
+	r.call(func() {
+		u := a.unit.Load()
+		r.setDemotion(preparing, a.handover.on())
+		r.setDemotion(stopping, u != nil && u.ActiveState == "deactivating")
 	})
 }
 

@@ -217,7 +217,7 @@ func TestRun(t *testing.T) {
 	if r.Cause != "no other router was heard" || r.Interface != testInterface || r.Source != "198.51.100.1" || r.Priority != 200 {
 		t.Errorf("status: %+v", r)
 	}
-	res, err := n.Drain(t.Context(), false)
+	res, err := n.Drain(t.Context(), control.DrainOptions{})
 	must(t, err)
 	if !strings.HasPrefix(res.Message, "drained") {
 		t.Errorf("drain: %+v", res)
@@ -226,7 +226,7 @@ func TestRun(t *testing.T) {
 	if s := n.status(); !s.Drained || !s.Routers[0].Holding {
 		t.Errorf("drained, without another node: %+v", s)
 	}
-	_, err = n.Resume(t.Context())
+	_, err = n.Resume(t.Context(), control.ResumeOptions{})
 	must(t, err)
 	within(t, time.Second, "resumed, it has its priority back", func() bool { return n.routerOf("k3s").Priority == 200 })
 
@@ -285,7 +285,7 @@ func TestDrainSurvivesRestart(t *testing.T) {
 	wired(t)
 	n := start(t, oneVIP)
 	n.active("k3s", "198.51.100.100")
-	res, err := n.Drain(t.Context(), true)
+	res, err := n.Drain(t.Context(), control.DrainOptions{Wait: true})
 	must(t, err)
 	if res.Moved || !strings.Contains(res.Message, "no better node") {
 		t.Errorf("drain alone: %+v", res)
@@ -381,8 +381,8 @@ func TestReloadConcurrent(t *testing.T) {
 				t.Error(err)
 			}
 			if i%50 == 0 {
-				n.Drain(t.Context(), false)
-				n.Resume(t.Context())
+				n.Drain(t.Context(), control.DrainOptions{})
+				n.Resume(t.Context(), control.ResumeOptions{})
 			}
 		}
 	})

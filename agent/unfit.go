@@ -10,9 +10,10 @@ import (
 type demotion uint8
 
 const (
-	drained  demotion = 1 << iota // by the operator
-	stopping                      // K3s is being stopped
-	unable                        // the addresses cannot be put on the interface
+	drained   demotion = 1 << iota // by the operator
+	preparing                      // before K3s is stopped, until it is ready again
+	stopping                       // K3s is being stopped
+	unable                         // the addresses cannot be put on the interface
 )
 
 // tryAgain ends the pause after a claim that failed. One that still holds without
@@ -34,6 +35,8 @@ func (r *router) unfit() string {
 	switch {
 	case r.demotion&drained != 0:
 		return "drained by the operator"
+	case r.demotion&preparing != 0:
+		return "drained for a stop of K3s, until it is ready again"
 	case r.demotion&stopping != 0:
 		return "K3s is being stopped"
 	case r.demotion&unable != 0:

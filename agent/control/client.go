@@ -50,22 +50,43 @@ func (c *Client) History(ctx context.Context) ([]Event, error) {
 	return e, err
 }
 
-// Drain ranks the node as down until Resume or a reboot. If wait, it returns once
-// another node has taken over, or when it is clear that none will.
-func (c *Client) Drain(ctx context.Context, wait bool) (Result, error) {
+// DrainOptions say what kind of drain is meant.
+type DrainOptions struct {
+	// Wait until another node has taken over, or it is clear that none will.
+	Wait bool
+	// UntilReady makes a drain that ends by itself once the API server was away and
+	// is ready again. It is apart from the operator's, which lasts until Resume or a
+	// reboot.
+	UntilReady bool
+}
+
+// Drain ranks the node as down.
+func (c *Client) Drain(ctx context.Context, o DrainOptions) (Result, error) {
 	q := url.Values{}
-	if wait {
+	if o.Wait {
 		q.Set("wait", "true")
+	}
+	if o.UntilReady {
+		q.Set("until", "ready")
 	}
 	var r Result
 	err := c.call(ctx, http.MethodPost, "/v1/drain", q, &r)
 	return r, err
 }
 
+// ResumeOptions say what is undone.
+type ResumeOptions struct {
+	UntilReady bool // a drain of this kind alone
+}
+
 // Resume undoes Drain.
-func (c *Client) Resume(ctx context.Context) (Result, error) {
+func (c *Client) Resume(ctx context.Context, o ResumeOptions) (Result, error) {
+	q := url.Values{}
+	if o.UntilReady {
+		q.Set("until", "ready")
+	}
 	var r Result
-	err := c.call(ctx, http.MethodPost, "/v1/resume", nil, &r)
+	err := c.call(ctx, http.MethodPost, "/v1/resume", q, &r)
 	return r, err
 }
 

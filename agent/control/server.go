@@ -31,8 +31,8 @@ const (
 type Handler interface {
 	Status() Status
 	History() []Event
-	Drain(ctx context.Context, wait bool) (Result, error)
-	Resume(ctx context.Context) (Result, error)
+	Drain(ctx context.Context, o DrainOptions) (Result, error)
+	Resume(ctx context.Context, o ResumeOptions) (Result, error)
 	Reload(ctx context.Context) (Result, error)
 }
 
@@ -94,11 +94,11 @@ func NewHandler(h Handler) http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.Status(), nil) })
 	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.History(), nil) })
 	mux.HandleFunc("POST /v1/drain", func(w http.ResponseWriter, r *http.Request) {
-		res, err := h.Drain(r.Context(), r.FormValue("wait") == "true")
+		res, err := h.Drain(r.Context(), DrainOptions{Wait: r.FormValue("wait") == "true", UntilReady: untilReady(r)})
 		answer(w, res, err)
 	})
 	mux.HandleFunc("POST /v1/resume", func(w http.ResponseWriter, r *http.Request) {
-		res, err := h.Resume(r.Context())
+		res, err := h.Resume(r.Context(), ResumeOptions{UntilReady: untilReady(r)})
 		answer(w, res, err)
 	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
@@ -107,6 +107,8 @@ func NewHandler(h Handler) http.Handler {
 	})
 	return http.MaxBytesHandler(mux, maxBody)
 }
+
+func untilReady(r *http.Request) bool { return r.FormValue("until") == "ready" }
 
 func answer(w http.ResponseWriter, v any, err error) {
 	// From now on, for a drain may be waited for long: a client that does not read

@@ -48,15 +48,15 @@ func (h *handler) called() []string {
 
 func (h *handler) Status() Status   { h.note("status"); return h.status }
 func (h *handler) History() []Event { h.note("history"); return h.history }
-func (h *handler) Drain(ctx context.Context, wait bool) (Result, error) {
-	h.note(fmt.Sprintf("drain wait=%v", wait))
+func (h *handler) Drain(ctx context.Context, o DrainOptions) (Result, error) {
+	h.note(fmt.Sprintf("drain wait=%v until-ready=%v", o.Wait, o.UntilReady))
 	if h.drain != nil {
 		h.drain(ctx)
 	}
-	return Result{Message: "drained", Moved: wait}, h.err
+	return Result{Message: "drained", Moved: o.Wait}, h.err
 }
-func (h *handler) Resume(context.Context) (Result, error) {
-	h.note("resume")
+func (h *handler) Resume(_ context.Context, o ResumeOptions) (Result, error) {
+	h.note(fmt.Sprintf("resume until-ready=%v", o.UntilReady))
 	return Result{Message: "resumed"}, h.err
 }
 func (h *handler) Reload(context.Context) (Result, error) {
@@ -95,15 +95,20 @@ func TestCalls(t *testing.T) {
 	check(t, h.status, status, err)
 	history, err := c.History(ctx)
 	check(t, h.history, history, err)
-	r, err := c.Drain(ctx, false)
+	r, err := c.Drain(ctx, DrainOptions{})
 	check(t, Result{Message: "drained"}, r, err)
-	r, err = c.Drain(ctx, true)
+	r, err = c.Drain(ctx, DrainOptions{Wait: true})
 	check(t, Result{Message: "drained", Moved: true}, r, err)
-	r, err = c.Resume(ctx)
+	r, err = c.Drain(ctx, DrainOptions{Wait: true, UntilReady: true})
+	check(t, Result{Message: "drained", Moved: true}, r, err)
+	r, err = c.Resume(ctx, ResumeOptions{})
+	check(t, Result{Message: "resumed"}, r, err)
+	r, err = c.Resume(ctx, ResumeOptions{UntilReady: true})
 	check(t, Result{Message: "resumed"}, r, err)
 	r, err = c.Reload(ctx)
 	check(t, Result{Message: "reloaded"}, r, err)
-	want := []string{"status", "history", "drain wait=false", "drain wait=true", "resume", "reload"}
+	want := []string{"status", "history", "drain wait=false until-ready=false", "drain wait=true until-ready=false",
+		"drain wait=true until-ready=true", "resume until-ready=false", "resume until-ready=true", "reload"}
 	check(t, want, h.called(), nil)
 }
 
@@ -123,8 +128,8 @@ func TestCallFails(t *testing.T) {
 	c := NewClient(serve(t, h))
 	for name, call := range map[string]func(context.Context) (Result, error){
 		"reload": c.Reload,
-		"resume": c.Resume,
-		"drain":  func(ctx context.Context) (Result, error) { return c.Drain(ctx, true) },
+		"resume": func(ctx context.Context) (Result, error) { return c.Resume(ctx, ResumeOptions{}) },
+		"drain":  func(ctx context.Context) (Result, error) { return c.Drain(ctx, DrainOptions{Wait: true}) },
 	} {
 		if _, err := call(t.Context()); err == nil || err.Error() != h.err.Error() {
 			t.Errorf("%s: %v, want %v", name, err, h.err)
@@ -142,7 +147,7 @@ func TestDrainIsWaitedFor(t *testing.T) {
 	}}
 	socket := serve(t, h)
 	began := time.Now()
-	if _, err := NewClient(socket).Drain(t.Context(), true); err != nil {
+	if _, err := NewClient(socket).Drain(t.Context(), DrainOptions{Wait: true}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took < headerLimit+500*time.Millisecond {
@@ -158,7 +163,7 @@ func TestDrainEndsWithClient(t *testing.T) {
 	socket := serve(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-began; cancel() }()
-	if _, err := NewClient(socket).Drain(ctx, true); err == nil {
+	if _, err := NewClient(socket).Drain(ctx, DrainOptions{Wait: true}); err == nil {
 		t.Error("no error")
 	}
 	select {

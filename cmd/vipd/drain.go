@@ -10,16 +10,20 @@ import (
 )
 
 func newDrain(p *paths) *cobra.Command {
-	var wait bool
+	var o control.DrainOptions
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "Have another node take over, before maintenance",
 		Long: `Rank this node as down until "vipd resume" or a reboot. It goes on holding what it
-holds until a better node takes over, so nothing is lost if there is none.`,
-		Example: "  vipd drain --wait && systemctl restart k3s && vipd resume",
-		Args:    noArgs,
+holds until a better node takes over, so nothing is lost if there is none.
+
+With --until-ready it ends by itself, once K3s was stopped and is ready again:
+vipd-handover.service does that whenever systemd stops or restarts K3s.`,
+		Example: `  vipd drain --wait && reboot
+  vipd drain && vipd status --watch`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := control.NewClient(control.Socket(p.runtimeDir)).Drain(cmd.Context(), wait)
+			res, err := control.NewClient(control.Socket(p.runtimeDir)).Drain(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -27,19 +31,22 @@ holds until a better node takes over, so nothing is lost if there is none.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&wait, "wait", false, "return when another node holds the VIP, or when it is clear that none will")
+	cmd.Flags().BoolVar(&o.UntilReady, "until-ready", false, "end the drain once K3s was stopped and is ready again")
+	cmd.Flags().BoolVar(&o.Wait, "wait", false, "return when another node holds the VIP, or when it is clear that none will")
 	return cmd
 }
 
 func newResume(p *paths) *cobra.Command {
-	return &cobra.Command{
-		Use:   "resume",
-		Short: "Undo drain",
-		Args:  noArgs,
+	var o control.ResumeOptions
+	cmd := &cobra.Command{
+		Use:     "resume",
+		Short:   "Undo drain",
+		Example: "  vipd resume",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), control.Timeout)
 			defer cancel()
-			res, err := control.NewClient(control.Socket(p.runtimeDir)).Resume(ctx)
+			res, err := control.NewClient(control.Socket(p.runtimeDir)).Resume(ctx, o)
 			if err != nil {
 				return err
 			}
@@ -47,4 +54,6 @@ func newResume(p *paths) *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&o.UntilReady, "until-ready", false, "undo a drain --until-ready alone, not the operator's")
+	return cmd
 }
