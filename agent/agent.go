@@ -107,10 +107,17 @@ func Run(ctx context.Context, o Options) error {
 	return a.run(ctx)
 }
 
+// ConfigError is returned by [Run] for a configuration with which it cannot start:
+// to start it again is of no use until somebody has changed that.
+type ConfigError struct{ err error }
+
+func (e *ConfigError) Error() string { return e.err.Error() }
+func (e *ConfigError) Unwrap() error { return e.err }
+
 func newAgent(o Options) (*Agent, error) {
 	cfg, keys, err := load(o.ConfigPath)
 	if err != nil {
-		return nil, err
+		return nil, &ConfigError{err}
 	}
 	c, err := newClock()
 	if err != nil {
@@ -260,7 +267,7 @@ func (a *Agent) start() error {
 	a.state.Routers = nil // what is added later is new
 	a.removeLeftovers()
 	if err := a.startMonitor(a.cfg); err != nil {
-		return err
+		return &ConfigError{err}
 	}
 	a.place()
 	return nil

@@ -82,6 +82,9 @@ func (c Check) validate() error {
 		if len(c.Command) == 0 {
 			return errors.New("command is missing")
 		}
+		if err := onThread(plainChildren); err != nil {
+			return err
+		}
 	case typeSystemd:
 		if c.Unit == "" {
 			return errors.New("unit is missing")

@@ -42,22 +42,41 @@ func (c Check) askExec(ctx context.Context) error {
 	return err
 }
 
-// start starts cmd at normal scheduling priority. The agent runs in real time,
-// which a child inherits unless the thread that forks it says otherwise
-// (sched(7), "Resetting scheduling policy for child processes"). To take that
-// back needs a privilege, so the thread is not used again: it ends with the
-// goroutine that it is locked to.
+// start starts cmd at normal scheduling priority and, unless the agent runs as
+// root, without its capabilities.
 func start(cmd *exec.Cmd) error {
-	started := make(chan error, 1)
+	return onThread(func() error {
+		if err := plainChildren(); err != nil {
+			return err
+		}
+		return cmd.Start()
+	})
+}
+
+// onThread runs f on a thread that is not used for anything else again: it ends
+// with the goroutine that it is locked to.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		if err := resetOnFork(); err != nil {
-			started <- fmt.Errorf("reset scheduling for children: %w", err)
-			return
-		}
-		started <- cmd.Start()
+		done <- f()
 	}()
-	return <-started
+	return <-done
+}
+
+// plainChildren has children of this thread inherit neither real-time scheduling
+// (sched(7), "Resetting scheduling policy for child processes") nor ambient
+// capabilities (capabilities(7)). The thread cannot take that back.
+func plainChildren() error {
+	if err := resetOnFork(); errors.Is(err, unix.EPERM) {
+		return errors.New("the unit's sandbox does not let programs have normal priority: use the drop-in exec-checks.conf (/usr/share/doc/vipd/examples)")
+	} else if err != nil {
+		return fmt.Errorf("reset scheduling for children: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("clear the ambient capabilities for children: %w", err)
+	}
+	return nil
 }
 
 func resetOnFork() error {

@@ -10,10 +10,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/lab"
 )
@@ -115,5 +117,38 @@ func TestExecRunsAtNormalPriority(t *testing.T) {
 	err := shell(policy).askExec(t.Context())
 	if err == nil || err.Error() != "exit status 1: 0" {
 		t.Errorf("policy of a child: %v, want 0 (SCHED_OTHER)", err)
+	}
+}
+
+// The unit gives the agent ambient capabilities; what it starts has none.
+func TestExecRunsWithoutCapabilities(t *testing.T) {
+	lab.Require(t)
+	const effective = "grep CapEff: /proc/self/status; exit 1"
+	if os.Getenv("VIPD_TEST_AMBIENT") == "" {
+		self, err := os.Open("/proc/self/exe") // nobody may not go where it is
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer self.Close()
+		again := exec.Command("/proc/self/fd/3", "-test.run=^"+t.Name()+"$", "-test.v")
+		again.ExtraFiles = []*os.File{self}
+		again.Env = append(os.Environ(), "VIPD_TEST_AMBIENT=1")
+		again.Dir = "/"
+		again.SysProcAttr = &syscall.SysProcAttr{
+			Credential:  &syscall.Credential{Uid: 65534, Gid: 65534},
+			AmbientCaps: []uintptr{unix.CAP_NET_RAW, unix.CAP_DAC_READ_SEARCH},
+		}
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Errorf("with ambient capabilities: %v\n%s", err, out)
+		}
+		return
+	}
+	inherited, _ := exec.Command("/bin/sh", "-c", effective).Output()
+	if want := "CapEff:\t0000000000002004\n"; string(inherited) != want {
+		t.Fatalf("capabilities of a child as they come: %q, want %q", inherited, want)
+	}
+	err := shell(effective).askExec(t.Context())
+	if want := "exit status 1: CapEff:0000000000000000"; err == nil || err.Error() != want {
+		t.Errorf("capabilities of a child: %q, want %q", err, want)
 	}
 }

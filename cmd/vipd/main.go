@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/vipd/vipd/agent"
 )
 
 // version is set by the linker.
@@ -19,6 +21,7 @@ var version = "development"
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	exitConfig = 78 // EX_CONFIG of sysexits(3), by which the unit knows not to try again
 )
 
 // usageError is an error of the command line, not of what it asked for.
@@ -42,6 +45,10 @@ func run(args []string) int {
 	if errors.As(err, &usage) {
 		fmt.Fprintf(os.Stderr, "See: %s --help\n", cmd.CommandPath())
 		return exitUsage
+	}
+	var config *agent.ConfigError
+	if errors.As(err, &config) {
+		return exitConfig
 	}
 	return exitFailed
 }

@@ -73,8 +73,11 @@ func TestCommandLines(t *testing.T) {
 		"flag without value": {"check --config", outcome{2, "", "vipd: flag needs an argument: --config\nSee: vipd check --help\n"}},
 		"argument":           {"drain k3s", outcome{2, "", "vipd: unexpected argument \"k3s\"\nSee: vipd drain --help\n"}},
 		"argument of check":  {"check vipd.toml", outcome{2, "", "vipd: unexpected argument \"vipd.toml\"\nSee: vipd check --help\n"}},
-		"run, no file": {"run --config none.toml --runtime-dir run", outcome{1, "",
+		"run, no file": {"run --config none.toml --runtime-dir run", outcome{78, "",
 			"vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+		"run, bad file": {"run --config bad.toml --runtime-dir run", outcome{78, "",
+			"vipd: bad.toml:3: vip.vrid: 0 is out of range: choose 1 to 255, unique on this network segment\n" +
+				"bad.toml:4: vip.priority: 300 is out of range: choose 100 to 254\n"}},
 		"check": {"check --config good.toml", outcome{0, "good.toml is valid (VIPs: 1, checks: 1)\n", ""}},
 		"check, bad": {"check --config bad.toml", outcome{1, "",
 			"vipd: bad.toml:3: vip.vrid: 0 is out of range: choose 1 to 255, unique on this network segment\n" +

@@ -30,7 +30,9 @@ Signals:
   SIGTERM, SIGINT  hand over to another node and end
   SIGUSR1          end, but leave the VIPs to the agent that is started next, within
                    3 advert intervals; systemctl restart needs no such signal
-  SIGHUP           reload the configuration`,
+  SIGHUP           reload the configuration
+
+Exits 78 if the configuration is bad.`,
 		Example: `  vipd run
   vipd run --config ./vipd.toml --runtime-dir ./run`,
 		Args: noArgs,
@@ -48,11 +50,17 @@ Signals:
 			units := systemd.NewUnits()
 			s := &signals{paths: p, log: log, end: end}
 			defer s.handle(ctx)()
-			return agent.Run(ctx, agent.Options{
+			notifier := systemd.NewNotifier()
+			err := agent.Run(ctx, agent.Options{
 				ConfigPath: p.config, RuntimeDir: p.runtimeDir, Version: version, Logger: log,
-				Notifier: systemd.NewNotifier(), Units: units,
+				Notifier: notifier, Units: units,
 				Restarting: func() bool { return s.restart.Load() || restartJob(units, log) },
 			})
+			if err != nil {
+				// For systemctl status. Whether or not that gets through, err is said below.
+				_ = notifier.Status(err.Error())
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&debug, "debug", false, "log more")
