@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // sysctl is one setting of an interface, in the network namespace of the thread.
@@ -14,6 +16,8 @@ type sysctl struct {
 	proto, ifname, key string // ipv4 or ipv6; "all" and "default" are names too
 	value              int
 }
+
+var errReadOnly = errors.New("sysctls are read-only here: virtual_mac needs the unit's drop-in virtual-mac.conf (/usr/share/doc/vipd/examples)")
 
 const sysctlRoot = "/proc/sys/net"
 
@@ -32,9 +36,13 @@ func set(settings []sysctl) error {
 		if err == nil {
 			continue
 		}
-		if now, failed := readSysctl(path); failed != nil || now != s.value {
-			errs = append(errs, fmt.Errorf("set sysctl to %d: %w", s.value, err))
+		if now, failed := readSysctl(path); failed == nil && now == s.value {
+			continue
 		}
+		if errors.Is(err, unix.EROFS) {
+			return errReadOnly
+		}
+		errs = append(errs, fmt.Errorf("set sysctl to %d: %w", s.value, err))
 	}
 	return errors.Join(errs...)
 }
