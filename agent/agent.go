@@ -61,7 +61,8 @@ type Agent struct {
 	unit    atomic.Pointer[health.Unit]
 	ready   atomic.Bool // the API server has been ready, here or under the predecessor
 
-	handover handover // before a stop of K3s
+	handover handover               // before a stop of K3s
+	told     atomic.Pointer[string] // the status line that systemd has
 
 	mu       sync.Mutex
 	cfg      *config.Config
@@ -302,6 +303,7 @@ func (a *Agent) publishLive() {
 	for _, p := range a.routers {
 		live = append(live, p.router)
 	}
+	slices.SortFunc(live, func(x, y *router) int { return strings.Compare(x.id.String(), y.id.String()) })
 	a.live.Store(&live)
 }
 

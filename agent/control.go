@@ -81,7 +81,7 @@ func (a *Agent) routerStatus(i id, p *placed) control.Router {
 	switch {
 	case v.state == vrrp.Active:
 		s.Active = &control.Peer{Address: s.Source, Priority: v.priority, Grade: v.grade.String(), LastHeard: a.clock.time(v.sentAt)}
-	case v.state == vrrp.Backup && v.heard.Src.IsValid() && a.clock.now().Sub(v.heard.At) < 4*v.interval:
+	case a.follows(v):
 		x := a.peer(v.heard)
 		s.Active = &x
 	}

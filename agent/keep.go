@@ -16,29 +16,63 @@ const saveEvery = time.Minute
 // changed is called when something was recorded: systemd's status line and the
 // saved state follow.
 func (a *Agent) changed() {
-	a.notify("status", a.opts.Notifier.Status(a.summary()))
+	a.tellStatus()
 	select {
 	case a.save <- struct{}{}:
 	default:
 	}
 }
 
+// tellStatus gives systemd the line that systemctl status shows, if it is a new one.
+func (a *Agent) tellStatus() {
+	line := a.summary()
+	if old := a.told.Swap(&line); old != nil && *old == line {
+		return
+	}
+	a.notify("status", a.opts.Notifier.Status(line))
+}
+
 // summary says in one line who holds what.
 func (a *Agent) summary() string {
 	var parts []string
 	for _, r := range *a.live.Load() {
-		v := r.snapshot()
-		s := fmt.Sprintf("%s: %s", r.id, v.state)
-		if v.state == vrrp.Backup && v.heard.Src.IsValid() {
-			s += ", Active is " + v.heard.Src.String()
-		}
-		parts = append(parts, s)
 		if len(parts) == 8 {
 			parts = append(parts, "...")
 			break
 		}
+		parts = append(parts, r.id.VIP+": "+a.holder(r.snapshot(), r.id.Family))
+	}
+	if v := a.verdict.Load(); v == nil {
+		parts = append(parts, "API server not known yet")
+	} else {
+		parts = append(parts, "API server "+v.Grade.String())
 	}
 	return strings.Join(parts, "; ")
+}
+
+// holder says who has the addresses, as far as this node knows.
+func (a *Agent) holder(v view, f vrrp.Family) string {
+	addrs := ofFamily(v.cfg.Addresses, f)
+	what := addrs[0].String()
+	if n := len(addrs) - 1; n > 0 {
+		what += fmt.Sprintf(" and %d more", n)
+	}
+	switch {
+	case v.state == vrrp.Active && v.holding:
+		return "this node holds " + what
+	case v.state == vrrp.Active:
+		return "this node is Active, without " + what
+	case v.state == vrrp.Initialize:
+		return "this node takes no part in " + what
+	case a.follows(v):
+		return v.heard.Src.String() + " holds " + what
+	}
+	return "nobody is known to hold " + what
+}
+
+// follows reports whether a Backup knows of an Active.
+func (a *Agent) follows(v view) bool {
+	return v.state == vrrp.Backup && v.heard.Src.IsValid() && a.clock.now().Sub(v.heard.At) < 4*v.interval
 }
 
 // saver writes the state for a successor.
@@ -121,5 +155,6 @@ func (a *Agent) watchdog(ctx context.Context) error {
 			r.wait(func() {})
 		}
 		a.notify("watchdog", a.opts.Notifier.Watchdog())
+		a.tellStatus() // a Backup is told of no event when its Active changes
 	}
 }

@@ -28,6 +28,9 @@ type serveOptions struct {
 	control string
 	phase   string
 	scale   float64
+
+	flannelIface string
+	nodeIPFile   string
 }
 
 func serveCommand() *cobra.Command {
@@ -54,6 +57,8 @@ knows are ignored, so that it can take the place of "k3s server" in a unit.`,
 	flags.StringVar(&o.plain, "plain", "", "address of a port without TLS that tells the node's name")
 	flags.StringVar(&o.name, "name", host, "node name, told to clients")
 	flags.StringSliceVar(&o.nodeIP, "node-ip", nil, "addresses of the node, for the serving certificate")
+	flags.StringVar(&o.nodeIPFile, "node-ip-file", "", "file to write the node's address to, which without --node-ip is chosen as K3s does")
+	flags.StringVar(&o.flannelIface, "flannel-iface", "", "interface whose only address is chosen then")
 	flags.StringVar(&o.control, "control", "", "control socket (default: none)")
 	flags.StringVar(&o.phase, "phase", string(apiserver.Start), "mode to begin with, such as start or ready")
 	flags.Float64Var(&o.scale, "start-scale", 1, "factor for the times of a start")
@@ -63,6 +68,9 @@ knows are ignored, so that it can take the place of "k3s server" in a unit.`,
 func serve(ctx context.Context, o serveOptions) error {
 	mode, err := apiserver.ParseMode(o.phase)
 	if err != nil {
+		return err
+	}
+	if err := o.settleNodeIP(); err != nil {
 		return err
 	}
 	o.pki.SANs = append(append(o.pki.SANs, o.name), o.nodeIP...)
