@@ -2,6 +2,7 @@ package agent
 
 import (
 	"testing"
+	"time"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/health"
@@ -68,8 +69,9 @@ func TestDrainsOfTwoKinds(t *testing.T) {
 	} {
 		_, err := tt.do()
 		must(t, err)
-		if s := n.status(); s.Routers[0].Priority != tt.priority || s.Drained != tt.drained {
-			t.Errorf("%s: priority %d, drained %v; want %d, %v", tt.name, s.Routers[0].Priority, s.Drained, tt.priority, tt.drained)
-		}
+		within(t, time.Second, tt.name, func() bool {
+			s := n.status()
+			return s.Routers[0].Priority == tt.priority && s.Drained == tt.drained
+		})
 	}
 }
