@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,38 +49,89 @@ func Discover(ctx context.Context, w Wish) (config.Draft, error) {
 		d.Why["vip.addresses"] = "here on " + iface + ", whose subnet holds it; each server finds its own interface"
 	}
 	if d.VRID == 0 {
-		if err := freeVRID(ctx, iface, &d); err != nil {
+		if err := chooseVRID(ctx, iface, &d); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
-// freeVRID picks a VRID that nobody on the segment advertises.
-func freeVRID(ctx context.Context, iface string, d *config.Draft) error {
+// chooseVRID listens to the segment, and joins the group that has the addresses
+// already or picks a VRID that nobody uses.
+func chooseVRID(ctx context.Context, iface string, d *config.Draft) error {
 	ifi, err := net.InterfaceByName(iface)
 	if err != nil {
 		return fmt.Errorf("find interface %s: %w", iface, err)
 	}
-	used, err := heardVRIDs(ctx, ifi, vrrp.FamilyOf(d.Addresses[0]))
+	f := vrrp.FamilyOf(d.Addresses[0])
+	heard, err := listen(ctx, ifi, f)
 	if errors.Is(err, os.ErrPermission) {
 		return errors.New("cannot listen for VRIDs in use without root: run vipd init as root, or choose one with --vrid")
 	}
 	if err != nil {
 		return err
 	}
-	for _, n := range rand.Perm(255) {
-		if v := uint8(n + 1); !used[v] {
-			d.VRID = v
-			d.Why["vip.vrid"] = fmt.Sprintf("nobody on %s was heard to use it (others heard: %d); all servers need the same", ifi.Name, len(used))
-			return nil
-		}
+	if v, ok := heard.with(ofFamily(d.Addresses, f)); ok {
+		join(d, v, heard[v])
+		return nil
 	}
-	return fmt.Errorf("every VRID is in use on %s", ifi.Name)
+	v, ok := heard.free(d.Addresses[0])
+	if !ok {
+		return fmt.Errorf("every VRID is in use on %s", ifi.Name)
+	}
+	d.VRID = v
+	d.Why["vip.vrid"] = fmt.Sprintf("nobody on %s was heard to use it (others heard: %d); all servers need the same", ifi.Name, len(heard))
+	return nil
 }
 
-// heardVRIDs listens for advertisements of either version.
-func heardVRIDs(ctx context.Context, ifi *net.Interface, f vrrp.Family) (map[uint8]bool, error) {
+// join takes over what routers of a group have to agree on.
+func join(d *config.Draft, v uint8, a announced) {
+	d.VRID = v
+	d.Why["vip.vrid"] = fmt.Sprintf("%s advertises the addresses with it: this server joins", a.src)
+	if d.AdvertInterval == 0 && a.interval >= 10*time.Millisecond && a.interval != config.Default().VIPs[0].AdvertInterval {
+		d.AdvertInterval = a.interval
+		d.Why["vip.advert_interval"] = "that of " + a.src.String()
+	}
+}
+
+// segmentVRIDs are those in use on a segment.
+type segmentVRIDs map[uint8]announced
+
+// announced is what was heard for a VRID last.
+type announced struct {
+	src      netip.Addr
+	addrs    []netip.Addr // none if it was not version 3
+	interval time.Duration
+}
+
+// with returns the VRID with which just these addresses are advertised.
+func (s segmentVRIDs) with(addrs []netip.Addr) (uint8, bool) {
+	want := slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare)
+	for v := 1; v <= 255; v++ {
+		a, ok := s[uint8(v)]
+		if ok && slices.Equal(slices.SortedFunc(slices.Values(a.addrs), netip.Addr.Compare), want) {
+			return uint8(v), true
+		}
+	}
+	return 0, false
+}
+
+// free returns the first VRID that is not in use, from the last byte of the address
+// on: so each server comes to the same one without having heard another.
+func (s segmentVRIDs) free(a netip.Addr) (uint8, bool) {
+	b := a.AsSlice()
+	from := int(b[len(b)-1])
+	for i := range 256 {
+		v := uint8(from + i)
+		if _, used := s[v]; !used && v != 0 {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
+// listen collects what is advertised, in either version.
+func listen(ctx context.Context, ifi *net.Interface, f vrrp.Family) (segmentVRIDs, error) {
 	c, err := newClock()
 	if err != nil {
 		return nil, err
@@ -91,11 +142,16 @@ func heardVRIDs(ctx context.Context, ifi *net.Interface, f vrrp.Family) (map[uin
 	}
 	defer recv.Close()
 	var mu sync.Mutex
-	used := make(map[uint8]bool)
+	heard := make(segmentVRIDs)
 	for v := 1; v <= 255; v++ {
-		err := recv.Handle(uint8(v), func(*transport.Datagram) {
+		err := recv.Handle(uint8(v), func(d *transport.Datagram) {
+			a := announced{src: d.Src}
+			var p vrrp.Packet
+			if _, why := p.Parse(f, d.Payload); why == vrrp.Accepted {
+				a.addrs, a.interval = p.Addrs, p.Interval
+			}
 			mu.Lock()
-			used[uint8(v)] = true
+			heard[uint8(v)] = a
 			mu.Unlock()
 		})
 		if err != nil {
@@ -109,5 +165,5 @@ func heardVRIDs(ctx context.Context, ifi *net.Interface, f vrrp.Family) (map[uin
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	return used, nil
+	return heard, nil
 }

@@ -27,7 +27,8 @@ func newInit(p *paths) *cobra.Command {
 		Use:   "init --address A",
 		Short: "Write a commented configuration from what is found on this host",
 		Long: `Write a commented vipd.toml. What is not given is found out: the interface from its
-subnet, the VRID by listening for those in use. The same file serves all servers.`,
+subnet, the VRID by listening for those in use. The same file serves all servers; a
+server that hears the others advertise the address joins them.`,
 		Example: `  vipd init --address 192.0.2.100
   vipd init --address 192.0.2.100 --address 2001:db8::100 --vrid 51 --output -`,
 		Args: noArgs,
@@ -41,7 +42,7 @@ subnet, the VRID by listening for those in use. The same file serves all servers
 	f := cmd.Flags()
 	f.StringSliceVar(&in.addrs, "address", nil, "the virtual `address`; may be given for IPv4 and IPv6")
 	f.StringVar(&in.wish.Interface, "interface", "", "the `interface` to put it on (default: the one whose subnet holds it)")
-	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: one that nobody was heard to use)")
+	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: that of the servers which have the addresses already, else a free one)")
 	f.Uint8Var(&in.wish.Priority, "priority", 0, "the priority, 100 to 254 (default 200)")
 	f.DurationVar(&in.wish.AdvertInterval, "advert-interval", 0, "time between advertisements, 10ms to 40.95s (default 250ms)")
 	f.StringVar(&in.output, "output", "", "`file` to write, - for standard output (default: that of --config)")
