@@ -8,7 +8,7 @@ import (
 	"github.com/vipd/vipd/config"
 )
 
-func addresses(list ...string) []netip.Addr {
+func addrList(list ...string) []netip.Addr {
 	var out []netip.Addr
 	for _, s := range list {
 		out = append(out, netip.MustParseAddr(s))
@@ -18,9 +18,9 @@ func addresses(list ...string) []netip.Addr {
 
 func TestSegmentVRIDs(t *testing.T) {
 	heard := segmentVRIDs{
-		51:  {src: own, addrs: addresses("198.51.100.102", "198.51.100.100"), interval: time.Second},
+		51:  {src: own, addrs: addrList("198.51.100.102", "198.51.100.100"), interval: time.Second},
 		100: {src: other}, // version 2
-		101: {src: peer, addrs: addresses("198.51.100.101"), interval: interval},
+		101: {src: peer, addrs: addrList("198.51.100.101"), interval: interval},
 		255: {src: other},
 	}
 	t.Run("with", func(t *testing.T) {
@@ -28,10 +28,10 @@ func TestSegmentVRIDs(t *testing.T) {
 			addrs []netip.Addr
 			want  uint8
 		}{
-			"in another order": {addresses("198.51.100.100", "198.51.100.102"), 51},
-			"one of them":      {addresses("198.51.100.100"), 0},
-			"alone":            {addresses("198.51.100.101"), 101},
-			"nobody's":         {addresses("198.51.100.7"), 0},
+			"in another order": {addrList("198.51.100.100", "198.51.100.102"), 51},
+			"one of them":      {addrList("198.51.100.100"), 0},
+			"alone":            {addrList("198.51.100.101"), 101},
+			"nobody's":         {addrList("198.51.100.7"), 0},
 		} {
 			if got, ok := heard.with(tt.addrs); got != tt.want || ok != (tt.want != 0) {
 				t.Errorf("%s: %d, %v; want %d", name, got, ok, tt.want)
