@@ -25,6 +25,10 @@ var rooms = map[string][]string{
 	"agent/control":  nil,
 	"agent":          {"agent/control", "vrrp", "vrrp/transport", "vip", "health", "systemd", "config"},
 	"cmd/vipd":       {"agent", "agent/control", "systemd", "config"},
+
+	"packaging/build":    nil,
+	"packaging/man":      nil,
+	"packaging/firewall": nil,
 }
 
 type goPackage struct {

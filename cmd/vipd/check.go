@@ -20,6 +20,11 @@ func newCheck(p *paths) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cfg.Auth != nil {
+				if _, err := cfg.Auth.ReadKeys(); err != nil {
+					return err
+				}
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d)\n", p.config, len(cfg.VIPs), len(cfg.Checks))
 			return nil
 		},
