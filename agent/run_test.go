@@ -575,7 +575,7 @@ func TestC70RestartResumes(t *testing.T) {
 	if !assigned("198.51.100.100") {
 		t.Fatal("the address went with the agent")
 	}
-	did, err := Release(n.opts.ConfigPath, n.opts.RuntimeDir) // as ExecStopPost
+	did, err := Release(t.Context(), n.opts.ConfigPath, n.opts.RuntimeDir) // as ExecStopPost
 	if err != nil || len(did) != 1 || !strings.Contains(did[0], "the addresses stay") {
 		t.Errorf("Release: %q, %v", did, err)
 	}
@@ -755,7 +755,7 @@ func TestRelease(t *testing.T) {
 				"k3s/IPv4": {State: "Active", Interface: testInterface, VRID: 51, Addresses: []string{"198.51.100.100"}, Source: "198.51.100.1"},
 			}}.save(dir))
 			must(t, damage(dir))
-			did, err := Release(config, dir)
+			did, err := Release(t.Context(), config, dir)
 			if (err != nil) != (name == "damaged") {
 				t.Errorf("%q, %v", did, err)
 			}
