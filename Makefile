@@ -8,12 +8,14 @@ SEEDS    ?= 100000
 FIRST    ?= 1
 # More flags for "go test", such as TESTFLAGS='-run TestC34 -v'.
 TESTFLAGS ?=
+# Flags of packaging/build, such as PACKAGEFLAGS='-arch amd64 -format deb'.
+PACKAGEFLAGS ?=
 
 BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 CONTAIN = test/contain
 # What "make test" runs: in namespaces where the tests use test/lab, else as it is.
-# Interop and sim have targets of their own.
-LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/sim
+# Interop, sim, the packages and the machines have targets of their own.
+LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/sim -e '/packaging ' -e /test/machine -e /test/e2e
 KERNEL  = $(shell $(LISTED) | awk '/test\/lab/ { print $$1 }')
 UNIT    = $(shell $(LISTED) | awk '!/test\/lab/ { print $$1 }')
 
@@ -21,7 +23,7 @@ UNIT    = $(shell $(LISTED) | awk '!/test\/lab/ { print $$1 }')
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/vipd, a static binary
@@ -61,6 +63,13 @@ interop: modules ## run against keepalived and FRR (make deps installs them)
 	@.ci/deps check interop
 	$(CONTAIN) go test -race -count=1 $(TESTFLAGS) ./test/interop/...
 
+# Machines need root, and a root file system that is made outside, once.
+.PHONY: e2e
+e2e: modules package ## install the package on three booted machines, and break them (as root)
+	@.ci/deps check e2e
+	test/machine/mkroot bin/e2e/root.tar
+	$(CONTAIN) go test -count=1 -p 1 -timeout=20m $(TESTFLAGS) ./test/machine ./test/e2e
+
 .PHONY: sim
 sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on
 	go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST)
@@ -95,13 +104,26 @@ cover: modules ## measure what the tests beside the code cover; cover.out has it
 	go tool cover -func=cover.out | tail -n 1
 
 .PHONY: install
-install: build ## install to DESTDIR; nothing is started
-	install -D -m 0755 bin/vipd $(DESTDIR)$(PREFIX)/bin/vipd
-	install -D -m 0644 config/reference.toml $(DESTDIR)$(PREFIX)/share/doc/vipd/reference.toml
+install: build ## install to DESTDIR, below PREFIX=/usr/local; nothing is started
+	packaging/install "$(DESTDIR)" "$(PREFIX)"
+
+.PHONY: package
+package: ## build the packages in dist, deb and rpm, with SBOMs and checksums
+	rm -rf dist
+	go run ./packaging/build $(PACKAGEFLAGS)
+
+.PHONY: package-check
+package-check: ## prove that another build, elsewhere, has the same packages as its result
+	packaging/reproduce
+
+.PHONY: package-test
+package-test: package ## test the packages, and what they do when installed
+	@.ci/deps check package
+	$(CONTAIN) go test -count=1 $(TESTFLAGS) ./packaging
 
 .PHONY: deps
 deps: ## install what the tests need (Debian, Ubuntu; as root), or say what is missing
-	@.ci/deps install test demo interop
+	@.ci/deps install test demo interop package e2e
 
 .PHONY: clean
 clean: ## remove what was built

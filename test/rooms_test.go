@@ -26,6 +26,7 @@ var rooms = map[string][]string{
 	"agent":          {"agent/control", "vrrp", "vrrp/transport", "vip", "health", "systemd", "config"},
 	"cmd/vipd":       {"agent", "agent/control", "systemd", "config"},
 
+	"packaging":          nil,
 	"packaging/build":    nil,
 	"packaging/man":      nil,
 	"packaging/firewall": nil,

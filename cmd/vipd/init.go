@@ -72,7 +72,7 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 	if err := write(in.output, text, in.force); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s: copy it to the other servers, then on each: systemctl enable --now vipd\n", in.output)
+	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; do the same on the other servers, or copy it there. Then on each: systemctl enable --now vipd\n", in.output)
 	return nil
 }
 
