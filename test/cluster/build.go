@@ -14,16 +14,29 @@ type Binaries struct {
 
 // Build builds the programs into dir.
 func Build(dir string) (Binaries, error) {
-	b := Binaries{Vipd: filepath.Join(dir, "vipd"), Standin: filepath.Join(dir, "standin"), Client: filepath.Join(dir, "client")}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return b, fmt.Errorf("make the directory of the programs: %w", err)
+	b, err := BuildAround(dir)
+	if err != nil {
+		return b, err
 	}
-	for path, pkg := range map[string]string{b.Vipd: "cmd/vipd", b.Standin: "test/standin", b.Client: "test/client"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/vipd/vipd/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return b, fmt.Errorf("build %s: %w: %s", pkg, err, out)
-		}
+	b.Vipd, err = build(dir, "cmd/vipd")
+	return b, err
+}
+
+// BuildAround builds all but vipd itself, for tests that have it from elsewhere.
+func BuildAround(dir string) (b Binaries, err error) {
+	if b.Standin, err = build(dir, "test/standin"); err != nil {
+		return b, err
 	}
-	return b, nil
+	b.Client, err = build(dir, "test/client")
+	return b, err
+}
+
+func build(dir, pkg string) (string, error) {
+	path := filepath.Join(dir, filepath.Base(pkg))
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/vipd/vipd/"+pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)
+	}
+	return path, nil
 }

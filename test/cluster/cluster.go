@@ -97,30 +97,39 @@ func (c *Cluster) Settled(ctx context.Context) error {
 }
 
 func (c *Cluster) settled(ctx context.Context) error {
-	type router struct{ vip, family string }
-	active, agents := make(map[router]string), 0
+	all := make(map[string]control.Status)
 	for _, s := range c.Servers {
 		if !s.AgentRuns() {
 			continue
 		}
-		agents++
 		st, err := s.Status(ctx)
 		if err != nil {
 			return err
 		}
+		all[s.Name] = st
+	}
+	return Settled(all)
+}
+
+// Settled checks that of the agents with these states, by name, exactly one is Active
+// for each virtual router and holds its addresses, and all others are its Backups.
+func Settled(all map[string]control.Status) error {
+	type router struct{ vip, family string }
+	active := make(map[router]string)
+	for name, st := range all {
 		for _, r := range st.Routers {
 			k := router{r.VIP, r.Family}
 			switch {
 			case r.State == "Initialize":
-				return fmt.Errorf("%s is in Initialize: %v", s.Name, r.Problems)
+				return fmt.Errorf("%s is in Initialize: %v", name, r.Problems)
 			case r.State == "Backup" && (r.Holding || r.Active == nil):
-				return fmt.Errorf("%s is no settled Backup", s.Name)
+				return fmt.Errorf("%s is no settled Backup", name)
 			case r.State == "Active" && active[k] != "":
-				return fmt.Errorf("%s and %s are both Active", s.Name, active[k])
+				return fmt.Errorf("%s and %s are both Active", name, active[k])
 			case r.State == "Active" && !r.Holding:
-				return fmt.Errorf("%s is Active and holds nothing", s.Name)
+				return fmt.Errorf("%s is Active and holds nothing", name)
 			case r.State == "Active":
-				active[k] = s.Name
+				active[k] = name
 			}
 			if _, ok := active[k]; !ok {
 				active[k] = ""
@@ -132,7 +141,7 @@ func (c *Cluster) settled(ctx context.Context) error {
 			return fmt.Errorf("nobody holds %s %s", k.vip, k.family)
 		}
 	}
-	if len(active) == 0 && agents > 0 {
+	if len(active) == 0 && len(all) > 0 {
 		return errors.New("no virtual routers yet")
 	}
 	return nil

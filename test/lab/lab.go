@@ -9,6 +9,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -78,21 +79,7 @@ func (l *Lab) Add(name string, addrs ...netip.Prefix) (*Node, error) {
 		return nil, err
 	}
 	l.nodes = append(l.nodes, n)
-	veth := &netlink.Veth{
-		LinkAttrs:     netlink.LinkAttrs{Name: name},
-		PeerName:      Interface,
-		PeerNamespace: netlink.NsFd(n.ns),
-	}
-	if err := l.sw.nl.LinkAdd(veth); err != nil {
-		return nil, fmt.Errorf("add veth for %s: %w", name, err)
-	}
-	if err := l.sw.enslave(name); err != nil {
-		return nil, err
-	}
-	if err := n.up(Interface); err != nil {
-		return nil, err
-	}
-	if err := l.awaitCarrier(n); err != nil {
+	if err := l.connect(n, nil); err != nil {
 		return nil, err
 	}
 	for _, a := range addrs {
@@ -101,6 +88,50 @@ func (l *Lab) Add(name string, addrs ...netip.Prefix) (*Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// connect gives a node its interface, with the given hardware address or any, and
+// plugs it into the bridge.
+func (l *Lab) connect(n *Node, mac net.HardwareAddr) error {
+	veth := &netlink.Veth{
+		LinkAttrs:        netlink.LinkAttrs{Name: n.Name},
+		PeerName:         Interface,
+		PeerNamespace:    netlink.NsFd(n.ns),
+		PeerHardwareAddr: mac,
+	}
+	if err := l.sw.nl.LinkAdd(veth); err != nil {
+		return fmt.Errorf("add veth for %s: %w", n.Name, err)
+	}
+	if err := l.sw.enslave(n.Name); err != nil {
+		return err
+	}
+	if err := n.up(Interface); err != nil {
+		return err
+	}
+	return l.awaitCarrier(n)
+}
+
+// Renew gives the node a new network namespace, as after a boot: nothing is left but
+// its hardware address. What still runs in the old one is no longer on the segment.
+func (l *Lab) Renew(n *Node) error {
+	link, err := n.nl.LinkByName(Interface)
+	if err != nil {
+		return fmt.Errorf("%s: find %s: %w", n.Name, Interface, err)
+	}
+	if err := n.nl.LinkDel(link); err != nil {
+		return fmt.Errorf("%s: remove %s: %w", n.Name, Interface, err)
+	}
+	n.nl.Close()
+	n.ns.Close()
+	if err := netns.DeleteNamed(n.nsName); err != nil {
+		return fmt.Errorf("%s: remove its namespace: %w", n.Name, err)
+	}
+	fresh, err := l.namespace(n.Name)
+	if err != nil {
+		return err
+	}
+	n.ns, n.nl = fresh.ns, fresh.nl
+	return l.connect(n, link.Attrs().HardwareAddr)
 }
 
 func (l *Lab) namespace(name string) (*Node, error) {

@@ -37,3 +37,34 @@ func TestNodesReachEachOtherUntilCut(t *testing.T) {
 		}
 	}
 }
+
+func TestRenewLeavesTheHardwareAddressAlone(t *testing.T) {
+	l := NewTest(t)
+	n, err := l.Add("a", netip.MustParsePrefix("198.51.100.1/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := n.Netlink().LinkByName(Interface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Renew(n); err != nil {
+		t.Fatal(err)
+	}
+	after, err := n.Netlink().LinkByName(Interface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, a := before.Attrs().HardwareAddr.String(), after.Attrs().HardwareAddr.String(); a != b {
+		t.Errorf("hardware address %s became %s", b, a)
+	}
+	addrs, err := n.Addrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		if a.Is4() {
+			t.Errorf("%v is still there", a)
+		}
+	}
+}
