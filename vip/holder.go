@@ -62,6 +62,7 @@ type Config struct {
 	VRID       uint8               // names the macvlan and its MAC
 	VirtualMAC bool                // put the addresses on a macvlan with the virtual router MAC address
 	Clock      func() vrrp.Instant // safe for concurrent use
+	Census     *Census             // shared by the Holders of a family; nil: one of its own
 	Report     func(Event)         // told of the end of each operation, from Run; must not block
 }
 
@@ -99,6 +100,9 @@ func NewHolder(cfg Config) (*Holder, error) {
 	f := vrrp.FamilyOf(cfg.Addrs[0])
 	if slices.ContainsFunc(cfg.Addrs, func(a netip.Addr) bool { return vrrp.FamilyOf(a) != f }) {
 		return nil, errors.New("addresses of both families in one virtual router")
+	}
+	if cfg.Census == nil {
+		cfg.Census = new(Census)
 	}
 	h := &Holder{cfg: cfg, f: f, queue: newQueue()}
 	if err := h.open(); err != nil {
@@ -247,10 +251,14 @@ func (h *Holder) keepOrder(there []assigned) error {
 }
 
 func (h *Holder) renew(token vrrp.Instant) error {
-	held, err := h.held()
+	if !h.claimed {
+		return fmt.Errorf("%d addresses: %w", len(h.cfg.Addrs), ErrGone)
+	}
+	all, err := h.cfg.Census.since(token, h.cfg.Clock, h.nl, h.f)
 	if err != nil {
 		return err
 	}
+	held := h.among(all)
 	if err := h.put(held, token); err != nil {
 		return err
 	}
@@ -323,6 +331,17 @@ func (h *Holder) held() ([]netip.Addr, error) {
 	if !h.claimed {
 		return nil, nil
 	}
-	there, err := h.list()
-	return among(there, h.cfg.Addrs), err
+	all, err := list(h.nl, h.f)
+	return h.among(all), err
+}
+
+// among returns those of the addresses that are on the link.
+func (h *Holder) among(all []assigned) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range all {
+		if a.index == h.Link().Index && slices.Contains(h.cfg.Addrs, a.Addr()) {
+			out = append(out, a.Addr())
+		}
+	}
+	return out
 }

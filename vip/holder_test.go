@@ -385,3 +385,26 @@ func BenchmarkRenew255(b *testing.B) {
 		h.done(OpRenew)
 	}
 }
+
+// BenchmarkRenew255Routers is a round of renewals for 255 routers on one interface,
+// each with an address of its own. Shared is what the agent does.
+func BenchmarkRenew255Routers(b *testing.B) {
+	for name, shared := range map[string]*Census{"shared": new(Census), "each_its_own": nil} {
+		b.Run(name, func(b *testing.B) {
+			a := add(b, lab.NewTest(b), "a", netA4)
+			var holders []*running
+			for i := range byte(255) {
+				h := start(b, a, Config{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, i})}, Census: shared})
+				h.Claim()
+				h.done(OpClaim)
+				holders = append(holders, h)
+			}
+			for b.Loop() {
+				for _, h := range holders {
+					h.Renew(monotonic())
+					h.done(OpRenew)
+				}
+			}
+		})
+	}
+}
