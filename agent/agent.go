@@ -34,13 +34,14 @@ type Options struct {
 	// Restarting is asked when the agent is to end: whether it is started again at
 	// once, and so has to leave the addresses for its successor. Nil: no.
 	Restarting func() bool
-	// Synchronised reports whether the wall clock is; nil: ask the kernel.
-	Synchronised func() bool
+	// Synchronised says why the wall clock is not; nil: ask the kernel, or systemd.
+	Synchronised func(context.Context) error
 }
 
 // Units is what the agent wants of systemd.
 type Units interface {
 	Watch(ctx context.Context, unit string, tell func(systemd.State)) error
+	ClockSynchronised(ctx context.Context) (bool, error)
 }
 
 // placeAgain is how long a VIP without an interface waits for the next look.
@@ -53,6 +54,8 @@ type Agent struct {
 	record  *recorder
 	started time.Time
 	save    chan struct{} // asks for the state to be saved
+
+	askClock chan struct{} // has the clock watch look now
 
 	// For the health monitor and the routers' loops, which must not wait for mu.
 	live    atomic.Pointer[[]*router]
@@ -70,8 +73,8 @@ type Agent struct {
 	routers  map[id]*placed
 	segments map[segmentKey]*segment
 	stopMon  context.CancelFunc
-	drained  bool // by the operator
-	barred   bool
+	drained  bool  // by the operator
+	barred   error // why signatures need a better clock
 	state    state // what the predecessor left
 
 	reloading sync.Mutex // one reload at a time, and none once the agent leaves
@@ -124,14 +127,15 @@ func newAgent(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Synchronised == nil {
-		o.Synchronised = synchronised
-	}
 	a := &Agent{
 		opts: o, clock: c, record: newRecorder(o.Logger), started: time.Now(), save: make(chan struct{}, 1),
 		cfg: cfg, auth: keys, routers: make(map[id]*placed), segments: make(map[segmentKey]*segment),
-		failed: make(chan error, 1),
+		failed: make(chan error, 1), askClock: make(chan struct{}, 1),
 	}
+	if o.Synchronised == nil {
+		a.opts.Synchronised = a.synchronised
+	}
+	a.clockNeeded(false)
 	a.live.Store(new([]*router))
 	return a, nil
 }
@@ -285,7 +289,7 @@ func (a *Agent) addVIP(v config.VIP) {
 		if a.drained {
 			r.demote(drained, true)
 		}
-		if a.barred {
+		if a.barred != nil {
 			r.post(vrrp.Bar(true))
 		}
 		if a.resumes(i, v) {
@@ -528,13 +532,6 @@ func (a *Agent) all() []*placed {
 		out = append(out, p)
 	}
 	return out
-}
-
-// synchronised asks the kernel whether something keeps the wall clock right.
-func synchronised() bool {
-	var t unix.Timex
-	_, err := unix.Adjtimex(&t)
-	return err == nil && t.Status&unix.STA_UNSYNC == 0
 }
 
 func (a *Agent) notify(what string, err error) {

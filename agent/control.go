@@ -22,8 +22,11 @@ func (a *Agent) Status() control.Status {
 		Version: a.opts.Version, Node: host, Started: a.started, Drained: a.drained,
 		Health: healthStatus(a.monitor.Load().Verdict()), Routers: []control.Router{},
 	}
-	if a.barred {
-		s.Problems = append(s.Problems, errUnsynchronised.Error())
+	if a.barred != nil {
+		s.Problems = append(s.Problems, a.barred.Error())
+	}
+	if a.handover.on() {
+		s.Problems = append(s.Problems, handoverWords)
 	}
 	for i, p := range a.routers {
 		s.Routers = append(s.Routers, a.routerStatus(i, p))

@@ -88,6 +88,9 @@ func chooseVRID(ctx context.Context, iface string, d *config.Draft) error {
 func join(d *config.Draft, v uint8, a announced) {
 	d.VRID = v
 	d.Why["vip.vrid"] = fmt.Sprintf("%s advertises the addresses with it: this server joins", a.src)
+	if a.signed {
+		d.Why["vip.vrid"] += "; it signs them, so add the [auth] of its vipd.toml here"
+	}
 	if d.AdvertInterval == 0 && a.interval >= 10*time.Millisecond && a.interval != config.Default().VIPs[0].AdvertInterval {
 		d.AdvertInterval = a.interval
 		d.Why["vip.advert_interval"] = "that of " + a.src.String()
@@ -102,6 +105,7 @@ type announced struct {
 	src      netip.Addr
 	addrs    []netip.Addr // none if it was not version 3
 	interval time.Duration
+	signed   bool
 }
 
 // with returns the VRID with which just these addresses are advertised.
@@ -147,8 +151,8 @@ func listen(ctx context.Context, ifi *net.Interface, f vrrp.Family) (segmentVRID
 		err := recv.Handle(uint8(v), func(d *transport.Datagram) {
 			a := announced{src: d.Src}
 			var p vrrp.Packet
-			if _, why := p.Parse(f, d.Payload); why == vrrp.Accepted {
-				a.addrs, a.interval = p.Addrs, p.Interval
+			if n, why := p.Parse(f, d.Payload); why == vrrp.Accepted {
+				a.addrs, a.interval, a.signed = p.Addrs, p.Interval, n < len(d.Payload)
 			}
 			mu.Lock()
 			heard[uint8(v)] = a

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,8 +74,19 @@ func TestJoin(t *testing.T) {
 	} {
 		d := config.Draft{AdvertInterval: tt.wished, Why: make(map[string]string)}
 		join(&d, 51, announced{src: own, interval: tt.heard})
+		if strings.Contains(d.Why["vip.vrid"], "[auth]") {
+			t.Errorf("%s: %s", tt.name, d.Why["vip.vrid"])
+		}
 		if d.VRID != 51 || d.AdvertInterval != tt.want {
 			t.Errorf("%s: VRID %d, interval %v, want 51, %v", tt.name, d.VRID, d.AdvertInterval, tt.want)
 		}
+	}
+}
+
+func TestJoinSigned(t *testing.T) {
+	d := config.Draft{Why: make(map[string]string)}
+	join(&d, 51, announced{src: own, interval: interval, signed: true})
+	if !strings.Contains(d.Why["vip.vrid"], "[auth]") {
+		t.Error(d.Why["vip.vrid"])
 	}
 }

@@ -19,7 +19,7 @@ const drainExtra = 2 * time.Second
 func (a *Agent) Drain(ctx context.Context, o control.DrainOptions) (control.Result, error) {
 	words := "drained: this node ranks as down until vipd resume or a reboot"
 	if o.UntilReady {
-		words = "drained: this node ranks as down until K3s was stopped and is ready again"
+		words = handoverWords
 		a.setHandover(true)
 	} else {
 		a.setDrained(true)
@@ -95,6 +95,9 @@ func (a *Agent) setDrained(on bool) {
 // and so needs no command to end it.
 type handover struct{ phase atomic.Int32 }
 
+// handoverWords are for whoever asks, and what to do if K3s is not stopped after all.
+const handoverWords = "drained: this node ranks as down until K3s was stopped and is ready again; vipd resume ends it sooner"
+
 // Phases of a handover.
 const (
 	noHandover   int32 = iota
@@ -121,11 +124,21 @@ func (h *handover) observe(v health.Verdict, u health.Unit) bool {
 	return h.phase.CompareAndSwap(untilStarted, noHandover)
 }
 
+// away reports whether K3s has no main process.
+func away(u *health.Unit) bool {
+	return u != nil && u.ActiveState != "" && (u.MainPID == 0 || u.Dead)
+}
+
 func (a *Agent) setHandover(on bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed, words := a.handover.end, "K3s is started again: this node takes part again"
+	// Not for sure because K3s is back: its start may have failed, and the operator may
+	// have ended it.
+	changed, words := a.handover.end, "the drain for a stop of K3s is over"
 	if on {
+		if away(a.unit.Load()) {
+			return // a restart after a failure: the node ranks as down already
+		}
 		changed, words = a.handover.begin, "handing over: K3s is about to be stopped"
 	}
 	if !changed() {

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +74,39 @@ func TestDrainsOfTwoKinds(t *testing.T) {
 		within(t, time.Second, tt.name, func() bool {
 			s := n.status()
 			return s.Routers[0].Priority == tt.priority && s.Drained == tt.drained
+		})
+		// K3s may not be stopped after all: an operator has to see why the node is down.
+		handover := strings.HasPrefix(tt.name, "handover") && tt.name != "handover over"
+		if p := n.status().Problems; slices.Contains(p, handoverWords) != (handover || tt.name == "operator too") {
+			t.Errorf("%s: problems %q", tt.name, p)
+		}
+	}
+}
+
+// When systemd starts a K3s again that has failed, it restarts vipd-handover.service
+// too. That is no handover, and not worth a word each time.
+func TestNoHandoverWithoutK3s(t *testing.T) {
+	runs := health.Unit{ActiveState: "active", MainPID: 812}
+	for name, tt := range map[string]struct {
+		unit *health.Unit
+		away bool
+	}{
+		"not asked yet":           {nil, false},
+		"no systemd":              {&health.Unit{}, false},
+		"runs":                    {&runs, false},
+		"stopping":                {&health.Unit{ActiveState: "deactivating", MainPID: 812}, false},
+		"killed":                  {&health.Unit{ActiveState: "active", MainPID: 812, Dead: true}, true},
+		"to be restarted":         {&health.Unit{ActiveState: "activating", SubState: "auto-restart"}, true},
+		"failed":                  {&health.Unit{ActiveState: "failed"}, true},
+		"starting, not yet ready": {&health.Unit{ActiveState: "activating", SubState: "start", MainPID: 813}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &Agent{record: newRecorder(nil)}
+			a.unit.Store(tt.unit)
+			a.setHandover(true)
+			if a.handover.on() == tt.away {
+				t.Errorf("handover: %v", a.handover.on())
+			}
 		})
 	}
 }

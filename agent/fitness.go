@@ -2,22 +2,13 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/systemd"
 	"github.com/vipd/vipd/vrrp"
 )
-
-// clockEvery is how often the clock is looked at.
-const clockEvery = 10 * time.Second
-
-// errUnsynchronised is why a node is barred.
-var errUnsynchronised = errors.New("the clock is not synchronised, and auth.anti_replay = \"time\" needs clocks that agree: " +
-	"start a time service (chrony, systemd-timesyncd), or use \"monotonic\"")
 
 // startMonitor begins to probe as the configuration says, in place of the
 // monitor that runs. Until the new one knows enough, the old verdict holds.
@@ -152,38 +143,4 @@ func (a *Agent) tellStopping(r *router) {
 		r.setDemotion(preparing, a.handover.on())
 		r.setDemotion(stopping, u != nil && u.ActiveState == "deactivating")
 	})
-}
-
-// clockWatch bars the routers while signatures need a clock that is not right.
-func (a *Agent) clockWatch(ctx context.Context) {
-	tick := time.NewTicker(clockEvery)
-	defer tick.Stop()
-	for {
-		a.checkClock()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (a *Agent) checkClock() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.judgeClock()
-}
-
-func (a *Agent) judgeClock() {
-	bar := a.auth.byTime() && !a.opts.Synchronised()
-	if bar == a.barred {
-		return
-	}
-	a.barred = bar
-	if bar {
-		a.record.failed("this node does not claim", errUnsynchronised)
-	}
-	for _, p := range a.routers {
-		p.router.post(vrrp.Bar(bar))
-	}
 }

@@ -32,6 +32,7 @@ type parting struct {
 	router   *router
 	receiver *transport.Receiver
 	sender   *transport.Sender
+	silent   error // why it cannot sign what it says
 	once     sync.Once
 	taken    chan struct{} // closed when another was heard
 }
@@ -50,6 +51,7 @@ func part(ctx context.Context, c clock, cfg *config.Config, saved map[string]sav
 		p, err := newParting(c, cfg, name, saved[name])
 		if err == nil {
 			defer p.close()
+			leaving = append(leaving, p) // in silence if need be
 			err = p.say()
 		}
 		if err != nil {
@@ -57,7 +59,6 @@ func part(ctx context.Context, c clock, cfg *config.Config, saved map[string]sav
 			continue
 		}
 		done = append(done, "told the peers of "+name+" that this node left")
-		leaving = append(leaving, p)
 	}
 	var wg sync.WaitGroup
 	for _, p := range leaving {
@@ -83,10 +84,8 @@ func newParting(c clock, cfg *config.Config, name string, s savedState) (*partin
 	if err != nil {
 		return nil, fmt.Errorf("find interface %s: %w", s.Interface, err)
 	}
-	keys, err := readAuth(cfg.Auth)
-	if err != nil {
-		return nil, err
-	}
+	// Credentials end with the process that had them.
+	keys, silent := readAuth(cfg.Auth)
 	recv, err := transport.NewReceiver(ifi, f, c.now)
 	if err != nil {
 		return nil, err
@@ -98,7 +97,7 @@ func newParting(c clock, cfg *config.Config, name string, s savedState) (*partin
 	r := &router{id: id{v.Name, f}, record: newRecorder(nil)}
 	r.take(v, keys)
 	r.link = &link{src: src, sender: out}
-	p := &parting{router: r, receiver: recv, sender: out, taken: make(chan struct{})}
+	p := &parting{router: r, receiver: recv, sender: out, silent: silent, taken: make(chan struct{})}
 	if err := recv.Handle(v.VRID, p.heard); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -110,6 +109,9 @@ func (p *parting) close() error {
 }
 
 func (p *parting) say() error {
+	if p.silent != nil {
+		return p.silent
+	}
 	if !p.router.send(vrrp.PriorityLeave) {
 		return errors.New("the advertisement did not go out")
 	}
@@ -147,7 +149,7 @@ func (p *parting) await(ctx context.Context) {
 			}
 			return
 		case <-again.C:
-			_ = p.say() // it went out once
+			_ = p.say() // its first word was reported
 		case <-ctx.Done():
 			return
 		}

@@ -72,8 +72,9 @@ func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []config.VIP) ([]*pla
 			return nil, fmt.Errorf("nothing was changed: %w", err)
 		}
 	}
+	before := a.auth.byTime()
 	a.cfg, a.auth = cfg, keys
-	a.judgeClock() // before signatures need the clock
+	a.clockNeeded(before) // before signatures need the clock
 	return a.takeOut(gone), nil
 }
 

@@ -129,7 +129,7 @@ func start(t *testing.T, text string) *instance {
 	n := &instance{t: t, opts: Options{
 		ConfigPath: filepath.Join(dir, "vipd.toml"), RuntimeDir: filepath.Join(dir, "run"), Version: "test",
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Notifier: systemd.NewNotifier(),
-		Synchronised: func() bool { return true },
+		Synchronised: func(context.Context) error { return nil },
 	}}
 	n.configure(text)
 	n.run()
@@ -681,14 +681,18 @@ func TestReloadBars(t *testing.T) {
 	wired(t)
 	n := start(t, oneVIP)
 	n.stop()
-	n.opts.Synchronised = func() bool { return false }
+	n.opts.Synchronised = func(context.Context) error { return errUnsynchronised }
 	n.run()
 	key := filepath.Join(t.TempDir(), "key")
 	must(t, os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600))
 	n.reload(oneVIP + "\n[auth]\nmode = \"enforce\"\nactive_key = 1\nkeys = [{ id = 1, file = \"" + key + "\" }]\nanti_replay = \"time\"\n")
-	if p := n.status().Problems; len(p) != 1 || p[0] != errUnsynchronised.Error() {
+	if p := n.status().Problems; len(p) != 1 { // not asked yet, or not synchronised
 		t.Errorf("problems: %q", p)
 	}
+	within(t, time.Second, "it says why", func() bool {
+		p := n.status().Problems
+		return len(p) == 1 && p[0] == errUnsynchronised.Error()
+	})
 	n.reload(oneVIP)
 	if p := n.status().Problems; len(p) != 0 {
 		t.Errorf("problems without auth: %q", p)

@@ -69,7 +69,7 @@ func onThread(f func() error) error {
 // capabilities (capabilities(7)). The thread cannot take that back.
 func plainChildren() error {
 	if err := resetOnFork(); errors.Is(err, unix.EPERM) {
-		return errors.New("the unit's sandbox does not let programs have normal priority: use the drop-in exec-checks.conf (/usr/share/doc/vipd/examples)")
+		return errors.New("the unit's sandbox does not let programs have normal priority: use the drop-in exec-checks.conf (/usr/share/vipd)")
 	} else if err != nil {
 		return fmt.Errorf("reset scheduling for children: %w", err)
 	}

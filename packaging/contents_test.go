@@ -67,6 +67,7 @@ func TestRPMContents(t *testing.T) {
 		"drwxr-xr-x /usr/share/doc/vipd",
 		"drwxr-xr-x /usr/share/doc/vipd/examples",
 		"drwxr-xr-x /usr/share/licenses/vipd",
+		"drwxr-xr-x /usr/share/vipd",
 	})
 	rpm := made(t, "*.x86_64.rpm")
 	var got []string
@@ -102,7 +103,7 @@ func inTree(t *testing.T) []string {
 	add("man/*.5", "/usr/share/man/man5", ".gz")
 	add("man/*.8", "/usr/share/man/man8", ".gz")
 	add("firewall/*", "/usr/share/doc/vipd/examples", "")
-	add("../systemd/examples/*", "/usr/share/doc/vipd/examples", "")
+	add("../systemd/examples/*", "/usr/share/vipd", "")
 	return want
 }
 

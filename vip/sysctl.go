@@ -17,7 +17,7 @@ type sysctl struct {
 	value              int
 }
 
-var errReadOnly = errors.New("sysctls are read-only here: virtual_mac needs the unit's drop-in virtual-mac.conf (/usr/share/doc/vipd/examples)")
+var errReadOnly = errors.New("sysctls are read-only here: virtual_mac needs the unit's drop-in virtual-mac.conf (/usr/share/vipd)")
 
 const sysctlRoot = "/proc/sys/net"
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +22,25 @@ func newCheck(p *paths) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if cfg.Auth != nil {
-				if _, err := cfg.Auth.ReadKeys(); err != nil {
-					return err
-				}
+			if err := readKeys(cfg.Auth); err != nil {
+				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d)\n", p.config, len(cfg.VIPs), len(cfg.Checks))
 			return nil
 		},
 	}
+}
+
+// readKeys reads the keys that can be read here: systemd gives credentials to the
+// unit alone.
+func readKeys(auth *config.Auth) error {
+	if auth == nil {
+		return nil
+	}
+	here := *auth
+	if os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+		here.Keys = slices.DeleteFunc(slices.Clone(auth.Keys), func(k config.Key) bool { return k.Credential != "" })
+	}
+	_, err := here.ReadKeys()
+	return err
 }

@@ -45,16 +45,17 @@ func vipd(t *testing.T, dir string, args ...string) outcome {
 }
 
 const (
-	good    = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"
-	bad     = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 0\npriority = 300\n"
-	keyless = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, file = \"/nonexistent/key\" }]\n"
+	good       = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"
+	bad        = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 0\npriority = 300\n"
+	credential = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, credential = \"vrrp\" }]\n"
+	keyless    = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, file = \"/nonexistent/key\" }]\n"
 )
 
 // files are in the directory in which each command line of the table runs.
 func files(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"good.toml": good, "bad.toml": bad, "keyless.toml": keyless} {
+	for name, text := range map[string]string{"good.toml": good, "bad.toml": bad, "keyless.toml": keyless, "credential.toml": credential} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -85,6 +86,7 @@ func TestCommandLines(t *testing.T) {
 				"bad.toml:4: vip.priority: 300 is out of range: choose 100 to 254\n"}},
 		"check, no key": {"check --config keyless.toml", outcome{1, "",
 			"vipd: reading key 1 (/nonexistent/key): open /nonexistent/key: no such file or directory\n"}},
+		"check, credential":    {"check --config credential.toml", outcome{0, "credential.toml is valid (VIPs: 1, checks: 1)\n", ""}},
 		"check, no file":       {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory\n"}},
 		"status, no agent":     {"status --runtime-dir run", outcome{1, "", notRunning}},
 		"watch, no agent":      {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
