@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
@@ -131,8 +132,17 @@ func (a *Agent) tellUnit(r *router) {
 		known := u.ActiveState != ""
 		absent := u.MainPID == 0 || u.Dead || u.ActiveState == "activating"
 		r.step(vrrp.Permit(!known || !absent))
+		if starting(u) {
+			r.step(vrrp.Withdraw())
+		}
 	})
 	a.tellStopping(r)
+}
+
+// starting reports whether K3s is about to look at the interface, or does so now.
+// Between its end and its next start there is time for a successor.
+func starting(u health.Unit) bool {
+	return u.ActiveState == "activating" && !strings.HasPrefix(u.SubState, "auto-restart")
 }
 
 // tellStopping ranks the node as down while K3s stops, and from a handover before

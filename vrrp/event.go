@@ -28,6 +28,7 @@ const (
 	evDemote
 	evBar
 	evPermit
+	evWithdraw
 	evSuccessor
 	evAddressLost
 	evContested
@@ -37,7 +38,7 @@ const (
 )
 
 var eventNames = [...]string{"tick", "startup", "resume", "shutdown", "disable", "received", "verdict", "observed",
-	"demote", "bar", "permit", "successor", "address-lost", "contested", "sent", "send-failed", "configure"}
+	"demote", "bar", "permit", "withdraw", "successor", "address-lost", "contested", "sent", "send-failed", "configure"}
 
 func (e Event) String() string { return eventNames[e.kind] }
 
@@ -84,6 +85,10 @@ func Bar(on bool) Event { return Event{kind: evBar, flag: on} }
 // Permit says whether the addresses may be on the interface. While they may not,
 // this node listens but is not Active; if it was, a successor gets a moment first.
 func Permit(on bool) Event { return Event{kind: evPermit, flag: on} }
+
+// Withdraw cuts that moment short: the addresses must not be on the interface now.
+// It does nothing while they are permitted.
+func Withdraw() Event { return Event{kind: evWithdraw} }
 
 // SuccessorAnnounced says that another node announced one of the addresses.
 func SuccessorAnnounced() Event { return Event{kind: evSuccessor} }

@@ -237,6 +237,8 @@ func (m *Machine) Step(now Instant, e Event) []Effect {
 		m.reconsider(now, e)
 	case evPermit:
 		m.permit(now, e.flag)
+	case evWithdraw:
+		m.withdrawNow(now)
 	case evSuccessor:
 		m.successorAnnounced(now)
 	case evAddressLost:
@@ -292,6 +294,10 @@ func (m *Machine) startup(now Instant, resume bool) {
 		m.holding = true // the addresses are there, permitted or not
 		if !m.permitted {
 			m.withdrawAt = now.Add(withdrawAfter)
+		}
+		if m.cfg.ReleaseOnDown && m.grade == Down {
+			m.leave(now, Backup, CauseUnready)
+			return
 		}
 		m.becomeActive(now, CauseResumed, Advert{})
 		return

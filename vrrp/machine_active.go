@@ -219,6 +219,13 @@ func (m *Machine) withdraw(now Instant) {
 	m.letGo()
 }
 
+// withdrawNow does not leave a successor the time.
+func (m *Machine) withdrawNow(now Instant) {
+	if !m.permitted && m.holding {
+		m.withdraw(now)
+	}
+}
+
 // addressLost puts the addresses back.
 func (m *Machine) addressLost(now Instant) {
 	if m.state == Active && m.holding {

@@ -219,7 +219,7 @@ func (o *ordeal) sent(e Event, priority uint8) {
 		}
 		return
 	}
-	if begins := o.state == Active && o.m.State() != Active; !begins && o.now >= o.leaveUntil {
+	if begins := (o.state == Active || e.kind == evResume) && o.m.State() != Active; !begins && o.now >= o.leaveUntil {
 		o.fail(e, "advertises priority 0, but does not leave")
 	}
 }
@@ -229,7 +229,7 @@ func (o *ordeal) changed(e Event, tr Transition) {
 		o.fail(e, "%v -> %v in %v", tr.From, tr.To, o.state)
 	}
 	o.state = tr.To
-	if tr.Cause == CauseResumed {
+	if tr.Cause == CauseResumed || tr.From == Initialize && tr.Cause == CauseUnready {
 		o.holding, o.forbiddenAt = true, o.now // the predecessor claimed
 	}
 	switch {

@@ -68,7 +68,7 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 
 func (s *story) event(t *testing.T, d *datadriven.TestData) (Event, bool) {
 	plain := map[string]Event{"startup": Startup(), "resume": Resume(), "shutdown": Shutdown(), "disable": Disable(), "tick": Tick(),
-		"successor": SuccessorAnnounced(), "address-lost": AddressLost(), "contested": Contested(), "sent": Sent(), "send-failed": SendFailed()}
+		"withdraw": Withdraw(), "successor": SuccessorAnnounced(), "address-lost": AddressLost(), "contested": Contested(), "sent": Sent(), "send-failed": SendFailed()}
 	if e, ok := plain[d.Cmd]; ok {
 		return e, true
 	}
