@@ -8,6 +8,8 @@ SEEDS    ?= 100000
 FIRST    ?= 1
 # More flags for "go test", such as TESTFLAGS='-run TestC34 -v'.
 TESTFLAGS ?=
+# Flags of test/faults, such as FAULTFLAGS='-only "node death" -variants all'.
+FAULTFLAGS ?=
 # Flags of packaging/build, such as PACKAGEFLAGS='-arch amd64 -format deb'.
 PACKAGEFLAGS ?=
 
@@ -68,6 +70,7 @@ interop: modules ## run against keepalived and FRR (make deps installs them)
 e2e: modules package ## install the package on three booted machines, and break them (as root)
 	@.ci/deps check e2e
 	test/machine/mkroot bin/e2e/root.tar
+	go run ./packaging/build -arch amd64 -format deb -version 99.0.0 -out bin/e2e/later
 	$(CONTAIN) go test -count=1 -p 1 -timeout=20m $(TESTFLAGS) ./test/machine ./test/e2e
 
 .PHONY: sim
@@ -92,6 +95,11 @@ bench: modules ## measure the hot paths, and what clients see of each fault (tak
 	$(CONTAIN) go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT) $(KERNEL)
 	$(BUILD) -o bin/bench ./test/bench
 	$(CONTAIN) bin/bench
+
+.PHONY: faults
+faults: modules ## play every fault on a cluster, and hold what is seen against its bound (takes long)
+	$(BUILD) -o bin/play-faults ./test/faults
+	$(CONTAIN) bin/play-faults $(FAULTFLAGS)
 
 .PHONY: cover
 cover: ROOMS = ./agent/...,./cmd/...,./config,./health,./systemd,./vip,./vrrp/...

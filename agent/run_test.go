@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -799,5 +800,64 @@ func TestRunRefuses(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("[[vip]]\naddresses = [\"198.51.100.100\"]\n"), 0o600))
 	if err := Run(t.Context(), opts); err == nil || !strings.Contains(err.Error(), file+":1: vip.vrid") {
 		t.Errorf("with a bad file: %v", err)
+	}
+}
+
+// A router's loop that is stuck starves systemd's watchdog, though the rest of the
+// agent goes on.
+func TestStuckLoopStarvesTheWatchdog(t *testing.T) {
+	wired(t)
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "100000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	fed := func(within time.Duration) bool {
+		must(t, l.SetReadDeadline(time.Now().Add(within)))
+		for buf := make([]byte, 4096); ; {
+			n, err := l.Read(buf)
+			if err != nil {
+				return false
+			}
+			if string(buf[:n]) == "WATCHDOG=1" {
+				return true
+			}
+		}
+	}
+
+	file := filepath.Join(t.TempDir(), "vipd.toml")
+	must(t, os.WriteFile(file, []byte(oneVIP), 0o600))
+	a, err := newAgent(Options{
+		ConfigPath: file, RuntimeDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler),
+		Notifier: systemd.NewNotifier(), Synchronised: func(context.Context) error { return nil },
+	})
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.run(ctx) }()
+	t.Cleanup(func() { cancel(); must(t, <-ended) })
+	if !fed(5 * time.Second) {
+		t.Fatal("a healthy agent does not feed the watchdog")
+	}
+
+	var stuck *router
+	within(t, time.Second, "there is a router", func() bool {
+		if live := *a.live.Load(); len(live) == 1 {
+			stuck = live[0]
+		}
+		return stuck != nil
+	})
+	held, free := make(chan struct{}), make(chan struct{})
+	stuck.call(func() { close(held); <-free })
+	<-held
+	fed(10 * time.Millisecond) // what was under way
+	if fed(500 * time.Millisecond) {
+		t.Error("fed while a loop is stuck")
+	}
+	close(free)
+	if !fed(5 * time.Second) {
+		t.Error("not fed again")
 	}
 }

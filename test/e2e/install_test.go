@@ -51,7 +51,7 @@ func installation(readme string) ([]string, error) {
 // administrator who has the package in the home directory. It waits until one of
 // them holds the VIP.
 func (s *site) install(ctx context.Context, t *testing.T) error {
-	deb, err := packageFile()
+	file, err := current.file()
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *site) install(ctx context.Context, t *testing.T) error {
 		return err
 	}
 	for _, n := range s.nodes {
-		if err := n.CopyIn(deb, "/home/admin/"+filepath.Base(deb)); err != nil {
+		if err := n.CopyIn(file, "/home/admin/"+filepath.Base(file)); err != nil {
 			return err
 		}
 		for _, c := range commands {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,13 +146,4 @@ func (n *node) accounts(ctx context.Context, since time.Time) string {
 		out += err.Error()
 	}
 	return fmt.Sprintf("--- %s\n%s", n.name, strings.TrimSpace(out))
-}
-
-// packageFile is where the built package is, from here.
-func packageFile() (string, error) {
-	found, err := filepath.Glob("../../dist/vipd_*_amd64.deb")
-	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("want one package in dist/, make package builds it: %v", found)
-	}
-	return found[0], nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/test/client/probe"
+	"github.com/vipd/vipd/test/cluster"
 )
 
 // scenario is something that happens to the site, and what a client may see of it.
@@ -30,7 +31,7 @@ type limits struct {
 	resets int           // connections that are cut off in flight
 	gap    time.Duration // the longest
 	median time.Duration // of the longest gaps, where there are several runs; 0: not asked for
-	moves  int           // of the VIP
+	moves  int           // of the VIP; anyNumber: not asked for
 }
 
 // aftermath is how long the client goes on after a fault, so that each connection
@@ -82,7 +83,7 @@ func (s *site) once(t *testing.T, sc scenario) probe.Report {
 	defer cancel()
 	first, err := s.holder(ctx)
 	must(t, err)
-	client, err := s.watch(ctx)
+	client, err := s.watch(ctx, cluster.VIP4, clientInterval)
 	must(t, err)
 	sc.fault(&trial{T: t, site: s, client: client, first: first})
 	<-time.After(aftermath)
@@ -136,11 +137,17 @@ func (x *trial) until(what string, check func(context.Context) error) {
 // and the first has let go. It returns that node.
 func (x *trial) moved() *node {
 	x.Helper()
+	return x.movedFrom(x.first)
+}
+
+// movedFrom is moved, where it was another node that held the VIP.
+func (x *trial) movedFrom(last *node) *node {
+	x.Helper()
 	var now *node
 	x.until("the VIP to move", func(ctx context.Context) error {
 		n, err := x.holder(ctx)
-		if err != nil || n == x.first {
-			return fmt.Errorf("it is still on %s: %w", x.first.name, err)
+		if err != nil || n == last {
+			return fmt.Errorf("it is still on %s: %w", last.name, err)
 		}
 		now = n
 		return nil
@@ -190,7 +197,7 @@ func (l limits) check(t *testing.T, seen []probe.Report) {
 		if gap := r.LongestGap.Length(); gap > l.gap+r.Noise {
 			t.Errorf("run %d: %v without an answer, want at most %v", i+1, gap, l.gap)
 		}
-		if n := len(r.Changes) - 1; n != l.moves {
+		if n := len(r.Changes) - 1; n != l.moves && l.moves != anyNumber {
 			t.Errorf("run %d: %d moves, want %d: %+v", i+1, n, l.moves, r.Changes)
 		}
 		if l.failed == anyNumber {
@@ -199,8 +206,10 @@ func (l limits) check(t *testing.T, seen []probe.Report) {
 		if r.Failed > l.failed {
 			t.Errorf("run %d: %d connections failed, want at most %d; the first: %+v", i+1, r.Failed, l.failed, r.Failures[0])
 		}
-		if n := r.Outcomes[probe.Reset]; n > l.resets {
-			t.Errorf("run %d: %d connections were reset, want at most %d", i+1, n, l.resets)
+		// On a busy machine handshakes take longer, and so more of them are in flight.
+		busy := int(r.Noise / clientInterval)
+		if n := r.Outcomes[probe.Reset]; n > l.resets+busy && l.resets > 0 || l.resets == 0 && n > 0 {
+			t.Errorf("run %d: %d connections were reset, want at most %d and %d for the noise", i+1, n, l.resets, busy)
 		}
 	}
 	if m := medianGap(seen); l.median > 0 && m > l.median {
@@ -221,6 +230,7 @@ func (sc scenario) asserted() string {
 		out = append(out, fmt.Sprintf("at most %d connections fail", l.failed))
 	}
 	switch l.moves {
+	case anyNumber:
 	case 0:
 		out = append(out, "the VIP stays")
 	case 1:

@@ -98,12 +98,12 @@ func (s *site) installK3sOn(ctx context.Context, n *node) error {
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
-// watch starts a client that asks the VIP all the time.
-func (s *site) watch(ctx context.Context) (*probe.Process, error) {
+// watch starts a client that asks a VIP all the time.
+func (s *site) watch(ctx context.Context, vip netip.Addr, interval time.Duration) (*probe.Process, error) {
 	cfg := probe.Config{
-		Address:  netip.AddrPortFrom(cluster.VIP4, 6443).String(),
+		Address:  netip.AddrPortFrom(vip, 6443).String(),
 		CAFile:   filepath.Join(s.path("ca"), "server-ca.crt"),
-		Interval: clientInterval, DialTimeout: clientTimeout, Timeout: clientTimeout, Idle: true,
+		Interval: interval, DialTimeout: clientTimeout, Timeout: clientTimeout, Idle: true,
 	}
 	p, err := probe.Start(ctx, s.client, s.bin.Client, cfg)
 	if err != nil {

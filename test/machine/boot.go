@@ -78,7 +78,7 @@ func (m *Machine) supervise(netns, notify string) (*boot, error) {
 		"systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--notify-ready=yes", "--console=read-only",
 		"--directory="+m.Path("/"), "--machine="+m.opts.Name, "--hostname="+m.opts.Name, "--network-namespace-path="+netns,
 		// Of root on a real machine, what vipd and its tests use.
-		"--capability=CAP_NET_ADMIN,CAP_SYS_NICE", "--boot")...)
+		"--capability=CAP_NET_ADMIN,CAP_SYS_NICE", "--drop-capability="+m.Without, "--boot")...)
 	cmd.Stdout, cmd.Stderr = console, console
 	cmd.Env = append(environment(), "NOTIFY_SOCKET="+notify)
 	if err := cmd.Start(); err != nil {

@@ -26,6 +26,10 @@ type Options struct {
 
 // Machine is a machine that can be booted, and booted again: its files stay.
 type Machine struct {
+	// Without is a capability that the machine is to lack from its next start on, as
+	// a container may: "CAP_SYS_NICE". "" for none.
+	Without string
+
 	opts   Options
 	groups []string // its control groups
 	boot   *boot    // nil before the first Start
