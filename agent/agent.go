@@ -267,7 +267,9 @@ func (a *Agent) start() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, v := range a.cfg.VIPs {
-		a.addVIP(v)
+		for _, x := range shares(v) {
+			a.add(x)
+		}
 	}
 	a.state.Routers = nil // what is added later is new
 	a.removeLeftovers()
@@ -278,27 +280,41 @@ func (a *Agent) start() error {
 	return nil
 }
 
-// addVIP makes a router for each family of v and starts its loop.
-func (a *Agent) addVIP(v config.VIP) {
+// share is what one router has of a VIP: its addresses of one family.
+type share struct {
+	vip    config.VIP
+	family vrrp.Family
+}
+
+func shares(v config.VIP) []share {
+	var out []share
 	for _, f := range v.Families() {
-		i := id{v.Name, f}
-		r := newRouter(i, v, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
-		ctx, stop := context.WithCancel(a.ctx)
-		a.routers[i] = &placed{router: r, stop: stop}
-		a.running.Go(func() { r.run(ctx) })
-		if a.drained {
-			r.demote(drained, true)
-		}
-		if a.barred != nil {
-			r.post(vrrp.Bar(true))
-		}
-		if a.resumes(i, v) {
-			a.routers[i].resume = a.state.Routers[i.String()]
-			r.verdict(a.state.Grade, 0, "")
-		}
-		a.publishLive() // first, or a verdict that comes now would pass it by
-		a.acquaint(r)
+		out = append(out, share{v, f})
 	}
+	return out
+}
+
+func (s share) id() id { return id{s.vip.Name, s.family} }
+
+// add makes a router and starts its loop.
+func (a *Agent) add(s share) {
+	i := s.id()
+	r := newRouter(i, s.vip, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
+	ctx, stop := context.WithCancel(a.ctx)
+	a.routers[i] = &placed{router: r, stop: stop}
+	a.running.Go(func() { r.run(ctx) })
+	if a.drained {
+		r.demote(drained, true)
+	}
+	if a.barred != nil {
+		r.post(vrrp.Bar(true))
+	}
+	if a.resumes(i, s.vip) {
+		a.routers[i].resume = a.state.Routers[i.String()]
+		r.verdict(a.state.Grade, 0, "")
+	}
+	a.publishLive() // first, or a verdict that comes now would pass it by
+	a.acquaint(r)
 }
 
 // publishLive tells the health monitor which routers there are.

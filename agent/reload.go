@@ -8,6 +8,7 @@ import (
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vrrp"
 )
 
 // Reload implements [control.Handler]: it reads the configuration and applies
@@ -35,13 +36,11 @@ func (a *Agent) Reload(context.Context) (control.Result, error) {
 
 func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 	diff := config.Diff(a.cfg, cfg)
-	remake, adjust := split(diff)
+	gone, made, adjust := split(diff)
 	if keys != nil || a.auth != nil {
-		adjust = append(adjust, diff.Unchanged...) // the bytes of a key may have changed
-	}
-	gone, made := slices.Clone(diff.Removed), slices.Clone(diff.Added)
-	for _, c := range remake {
-		gone, made = append(gone, c.Old), append(made, c.New)
+		for _, v := range diff.Unchanged {
+			adjust = append(adjust, shares(v)...) // the bytes of a key may have changed
+		}
 	}
 	leaving, err := a.adopt(cfg, keys, gone)
 	if err != nil {
@@ -51,20 +50,20 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, v := range made {
-		a.addVIP(v)
+	for _, s := range made {
+		a.add(s)
 	}
 	a.place()
-	for _, v := range adjust {
-		a.adjust(v, keys)
+	for _, s := range adjust {
+		a.adjust(s, keys)
 	}
 	return fmt.Sprintf("reloaded (VIPs unchanged: %d, changed: %d, added: %d, removed: %d)",
 		len(diff.Unchanged), len(diff.Changed), len(diff.Added), len(diff.Removed)), nil
 }
 
-// adopt makes a configuration the agent's and returns the routers of the VIPs that
+// adopt makes a configuration the agent's and returns the routers that
 // are gone. What it returns still runs. An error changes nothing.
-func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []config.VIP) ([]*placed, error) {
+func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []share) ([]*placed, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if config.Diff(a.cfg, cfg).Checks {
@@ -78,59 +77,61 @@ func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []config.VIP) ([]*pla
 	return a.takeOut(gone), nil
 }
 
-// split tells the changes that need a new router from those that an existing
-// one can take while it goes on.
-func split(d config.Difference) (remake []config.Change, adjust []config.VIP) {
+// split tells which routers a change ends, which it makes, and which can take it while
+// they go on. A family that is the same as before does not notice a change of the other.
+func split(d config.Difference) (gone, made, adjust []share) {
+	for _, v := range d.Removed {
+		gone = append(gone, shares(v)...)
+	}
+	for _, v := range d.Added {
+		made = append(made, shares(v)...)
+	}
 	for _, c := range d.Changed {
-		o, n := c.Old, c.New
-		same := o.VRID == n.VRID && o.Interface == n.Interface && o.VirtualMAC == n.VirtualMAC && equalAddrs(o, n)
-		if same {
-			adjust = append(adjust, n)
-			continue
-		}
-		remake = append(remake, c)
-	}
-	return remake, adjust
-}
-
-func equalAddrs(a, b config.VIP) bool {
-	if len(a.Addresses) != len(b.Addresses) {
-		return false
-	}
-	for i := range a.Addresses {
-		if a.Addresses[i] != b.Addresses[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// takeOut takes the routers of VIPs out of the agent; they still run.
-func (a *Agent) takeOut(vips []config.VIP) []*placed {
-	var out []*placed
-	for _, v := range vips {
-		for _, f := range v.Families() {
-			i := id{v.Name, f}
-			if p := a.routers[i]; p != nil {
-				out = append(out, p)
-				delete(a.routers, i)
+		for _, s := range shares(c.Old) {
+			if !goesOn(c, s.family) {
+				gone = append(gone, s)
 			}
+		}
+		for _, s := range shares(c.New) {
+			if goesOn(c, s.family) {
+				adjust = append(adjust, s)
+				continue
+			}
+			made = append(made, s)
+		}
+	}
+	return gone, made, adjust
+}
+
+// goesOn reports whether nothing of a router of that family has changed on which its
+// sockets or the addresses depend.
+func goesOn(c config.Change, f vrrp.Family) bool {
+	o, n := c.Old, c.New
+	return o.VRID == n.VRID && o.Interface == n.Interface && o.VirtualMAC == n.VirtualMAC &&
+		slices.Equal(ofFamily(o.Addresses, f), ofFamily(n.Addresses, f))
+}
+
+// takeOut takes routers out of the agent; they still run.
+func (a *Agent) takeOut(gone []share) []*placed {
+	var out []*placed
+	for _, s := range gone {
+		if p := a.routers[s.id()]; p != nil {
+			out = append(out, p)
+			delete(a.routers, s.id())
 		}
 	}
 	a.publishLive()
 	return out
 }
 
-// adjust gives running routers another configuration.
-func (a *Agent) adjust(v config.VIP, keys *auth) {
-	for _, f := range v.Families() {
-		p := a.routers[id{v.Name, f}]
-		if p == nil {
-			continue
-		}
-		p.router.configure(v, keys)
-		if p.segment != nil {
-			p.segment.refresh(a.ctx, p.router)
-		}
+// adjust gives a running router another configuration.
+func (a *Agent) adjust(s share, keys *auth) {
+	p := a.routers[s.id()]
+	if p == nil {
+		return
+	}
+	p.router.configure(s.vip, keys)
+	if p.segment != nil {
+		p.segment.refresh(a.ctx, p.router)
 	}
 }

@@ -6,50 +6,64 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
 )
 
 // What the sockets or the addresses depend on needs a new router; the rest an
-// existing one takes while it goes on.
+// existing one takes while it goes on, and so does the other family.
 func TestSplit(t *testing.T) {
+	vip6 := netip.MustParseAddr("2001:db8::100")
+	type names struct{ Gone, Made, Adjust []string }
+	goesOn, anew := names{Adjust: []string{"k3s/IPv4"}}, names{Gone: []string{"k3s/IPv4"}, Made: []string{"k3s/IPv4"}}
 	tests := map[string]struct {
 		change func(*config.VIP)
-		remake bool
+		want   names
 	}{
-		"priority":        {func(v *config.VIP) { v.Priority = 100 }, false},
-		"advert_interval": {func(v *config.VIP) { v.AdvertInterval = time.Second }, false},
-		"preempt":         {func(v *config.VIP) { v.Preempt = false }, false},
-		"when_down":       {func(v *config.VIP) { v.WhenDown = config.Release }, false},
-		"peers":           {func(v *config.VIP) { v.Peers = []netip.Addr{peer} }, false},
-		"checksum":        {func(v *config.VIP) { v.Checksum = config.RFC9568 }, false},
-		"vrid":            {func(v *config.VIP) { v.VRID = 52 }, true},
-		"interface":       {func(v *config.VIP) { v.Interface = "eth1" }, true},
-		"virtual_mac":     {func(v *config.VIP) { v.VirtualMAC = true }, true},
-		"another address": {func(v *config.VIP) { v.Addresses = []netip.Addr{other} }, true},
-		"more addresses":  {func(v *config.VIP) { v.Addresses = []netip.Addr{vip4, other} }, true},
-		"another family":  {func(v *config.VIP) { v.Addresses = []netip.Addr{netip.MustParseAddr("2001:db8::100")} }, true},
+		"priority":        {func(v *config.VIP) { v.Priority = 100 }, goesOn},
+		"advert_interval": {func(v *config.VIP) { v.AdvertInterval = time.Second }, goesOn},
+		"preempt":         {func(v *config.VIP) { v.Preempt = false }, goesOn},
+		"when_down":       {func(v *config.VIP) { v.WhenDown = config.Release }, goesOn},
+		"peers":           {func(v *config.VIP) { v.Peers = []netip.Addr{peer} }, goesOn},
+		"checksum":        {func(v *config.VIP) { v.Checksum = config.RFC9568 }, goesOn},
+		"vrid":            {func(v *config.VIP) { v.VRID = 52 }, anew},
+		"interface":       {func(v *config.VIP) { v.Interface = "eth1" }, anew},
+		"virtual_mac":     {func(v *config.VIP) { v.VirtualMAC = true }, anew},
+		"another address": {func(v *config.VIP) { v.Addresses = []netip.Addr{other} }, anew},
+		"more addresses":  {func(v *config.VIP) { v.Addresses = []netip.Addr{vip4, other} }, anew},
+		"another family": {func(v *config.VIP) { v.Addresses = []netip.Addr{vip6} },
+			names{Gone: []string{"k3s/IPv4"}, Made: []string{"k3s/IPv6"}}},
+		"one more family": {func(v *config.VIP) { v.Addresses = []netip.Addr{vip6, vip4} },
+			names{Made: []string{"k3s/IPv6"}, Adjust: []string{"k3s/IPv4"}}},
+		"one more family, and vrid": {func(v *config.VIP) { v.Addresses, v.VRID = []netip.Addr{vip4, vip6}, 52 },
+			names{Gone: []string{"k3s/IPv4"}, Made: []string{"k3s/IPv4", "k3s/IPv6"}}},
+	}
+	named := func(list []share) []string {
+		var out []string
+		for _, s := range list {
+			out = append(out, s.id().String())
+		}
+		return out
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			old, changed := vipConfig(), vipConfig()
 			tt.change(&changed)
-			remake, adjust := split(config.Diff(&config.Config{VIPs: []config.VIP{old}}, &config.Config{VIPs: []config.VIP{changed}}))
-			var wantRemake []config.Change
-			wantAdjust := []config.VIP{changed}
-			if tt.remake {
-				wantRemake, wantAdjust = []config.Change{{Old: old, New: changed}}, nil
-			}
-			if diff := cmp.Diff(wantRemake, remake, equateAddrs, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("remake (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(wantAdjust, adjust, equateAddrs, cmpopts.EquateEmpty()); diff != "" {
-				t.Errorf("adjust (-want +got):\n%s", diff)
+			gone, made, adjust := split(config.Diff(&config.Config{VIPs: []config.VIP{old}}, &config.Config{VIPs: []config.VIP{changed}}))
+			got := names{named(gone), named(made), named(adjust)}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
+	t.Run("added and removed", func(t *testing.T) {
+		v := vipConfig()
+		gone, made, adjust := split(config.Difference{Removed: []config.VIP{v}, Added: []config.VIP{v}})
+		if diff := cmp.Diff(names{[]string{"k3s/IPv4"}, []string{"k3s/IPv4"}, nil}, names{named(gone), named(made), named(adjust)}); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
 
 func TestReleaseFinds(t *testing.T) {

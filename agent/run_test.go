@@ -469,6 +469,24 @@ func TestC40InterfaceReplaced(t *testing.T) {
 	}
 }
 
+// Packet sockets are few, however many VIPs there are: the kernel takes milliseconds to
+// close each when a process ends, and a restart has but three intervals.
+func TestFewPacketSockets(t *testing.T) {
+	wired(t)
+	text := oneVIP
+	for i := 1; i < 8; i++ {
+		text += fmt.Sprintf("[[vip]]\nname = \"k3s%d\"\naddresses = [\"198.51.100.%d\"]\ninterface = \"vipd0\"\nvrid = %d\nadvert_interval = \"50ms\"\n", i, 100+i, 51+i)
+	}
+	n := start(t, text)
+	n.active("k3s7", "198.51.100.107")
+	// Those that ask for conflicts come with each claim, and go again.
+	within(t, 5*time.Second, "an ear and an announcer", func() bool {
+		table, err := os.ReadFile("/proc/thread-self/net/packet")
+		must(t, err)
+		return strings.Count(string(table), "\n") == 1+2
+	})
+}
+
 func TestC34AddressDeleted(t *testing.T) {
 	wired(t)
 	n := start(t, oneVIP)
