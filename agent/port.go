@@ -17,6 +17,7 @@ type port struct {
 	ifi    *net.Interface
 	recv   *transport.Receiver
 	send   *transport.Sender
+	say    *vip.Announcer
 	ear    *vip.Ear
 	deafen context.CancelFunc // ends the ear
 	cancel context.CancelFunc // ends the receiver
@@ -32,9 +33,13 @@ func (s *segment) openPort(ctx context.Context, ifi *net.Interface) (*port, erro
 	if err != nil {
 		return nil, errors.Join(err, recv.Close())
 	}
-	p := &port{recv: recv, send: send}
-	if err := s.openEar(ctx, p, ifi); err != nil {
+	say, err := vip.NewAnnouncer(ifi, s.family)
+	if err != nil {
 		return nil, errors.Join(err, recv.Close(), send.Close())
+	}
+	p := &port{recv: recv, send: send, say: say}
+	if err := s.openEar(ctx, p, ifi); err != nil {
+		return nil, errors.Join(err, recv.Close(), send.Close(), say.Close())
 	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.wg.Go(func() { s.ended(p, "the receiver", recv.Run(ctx)) })
@@ -87,7 +92,7 @@ func (s *segment) closePort() {
 	s.port.cancel()
 	s.port.deafen()
 	s.port.wg.Wait()
-	s.record.closed(s.name, s.port.recv.Close(), s.port.send.Close())
+	s.record.closed(s.name, s.port.recv.Close(), s.port.send.Close(), s.port.say.Close())
 	s.port, s.src = nil, netip.Addr{}
 }
 

@@ -356,6 +356,7 @@ func (r *router) detach() {
 			return
 		}
 		r.step(vrrp.Disable())
+		r.forgive()
 		r.link = nil
 		r.publish(r.clock.now(), false)
 	})

@@ -250,6 +250,26 @@ func TestRouterClaimFailsLate(t *testing.T) {
 	})
 }
 
+// An interface that goes may do so between a claim and its end. That says nothing
+// about the one that comes in its place.
+func TestRouterClaimFailsAsTheInterfaceGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, vipConfig(), nil)
+		g.active()
+		g.heldEvent(vip.Event{Op: vip.OpClaim, Err: vip.ErrNoOwnAddress})
+		g.detach()
+		g.pass(time.Second)
+		g.connect()
+		if v := g.snapshot(); v.grade != vrrp.Ready || v.claimErr != nil {
+			t.Errorf("with another interface: %v, %v", v.grade, v.claimErr)
+		}
+		g.pass(4 * interval)
+		if s := g.snapshot().state; s != vrrp.Active {
+			t.Errorf("%v after 4 intervals of silence", s)
+		}
+	})
+}
+
 func TestC34ExternalDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, vipConfig(), nil)

@@ -379,7 +379,7 @@ func (s *segment) attach(ctx context.Context, m *member) error {
 func (s *segment) openHolder(m *member, cfg config.VIP, addrs []netip.Addr) (sender, error) {
 	h, err := vip.NewHolder(vip.Config{
 		Interface: s.port.ifi, Addrs: addrs, VRID: cfg.VRID,
-		VirtualMAC: cfg.VirtualMAC, Clock: s.clock.now, Census: &s.census, Report: m.router.heldEvent,
+		VirtualMAC: cfg.VirtualMAC, Clock: s.clock.now, Census: &s.census, Announcer: s.port.say, Report: m.router.heldEvent,
 	})
 	if err != nil {
 		return nil, err

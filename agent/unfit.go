@@ -23,11 +23,23 @@ func (r *router) tryAgain(now vrrp.Instant) {
 		r.pauseEnds = now.Add(minPause)
 		return
 	}
+	r.able()
+}
+
+// able forgets that a claim failed, but not for how long the next one pauses.
+func (r *router) able() {
 	r.pauseEnds = vrrp.Never
 	r.mu.Lock()
 	r.view.claimErr = nil
 	r.mu.Unlock()
 	r.setDemotion(unable, false)
+}
+
+// forgive forgets what failed on an interface that is gone: a claim fails as it goes,
+// and that says nothing about the next one.
+func (r *router) forgive() {
+	r.pause, r.retryAt = 0, vrrp.Never
+	r.able()
 }
 
 // unfit says why this node is not ready; "" if it is.

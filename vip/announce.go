@@ -15,10 +15,11 @@ import (
 	"github.com/vipd/vipd/vrrp"
 )
 
-// announcer sends the frames that tell a network where an address is. They are
+// Announcer sends the frames that tell a network where an address is. They are
 // whole Ethernet frames, so neither the firewall nor the state of the address
-// that was claimed a moment ago stands in their way.
-type announcer struct {
+// that was claimed a moment ago stands in their way. Holders may share one: the kernel
+// takes milliseconds to close its socket, also when the process ends.
+type Announcer struct {
 	conn       *packet.Conn
 	forwarding *os.File // sysctl of the interface, IPv6 only; keeps to its network namespace
 }
@@ -26,22 +27,24 @@ type announcer struct {
 // sendTimeout bounds how long a full device queue can hold up the sender.
 const sendTimeout = 100 * time.Millisecond
 
-func newAnnouncer(ifi *net.Interface, f vrrp.Family) (*announcer, error) {
+// NewAnnouncer opens the socket of an Announcer for one family on one interface.
+func NewAnnouncer(ifi *net.Interface, f vrrp.Family) (*Announcer, error) {
 	conn, err := openSender(ifi)
 	if err != nil {
 		return nil, err
 	}
 	if f == vrrp.IPv4 {
-		return &announcer{conn: conn}, nil
+		return &Announcer{conn: conn}, nil
 	}
 	forwarding, err := os.Open(sysctlPath("ipv6", ifi.Name, "forwarding"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read whether %s forwards IPv6: %w", ifi.Name, err), conn.Close())
 	}
-	return &announcer{conn: conn, forwarding: forwarding}, nil
+	return &Announcer{conn: conn, forwarding: forwarding}, nil
 }
 
-func (a *announcer) close() error {
+// Close closes the socket.
+func (a *Announcer) Close() error {
 	if a.forwarding == nil {
 		return a.conn.Close()
 	}
@@ -50,7 +53,7 @@ func (a *announcer) close() error {
 
 // announce sends, for each address, gratuitous ARP in both forms, for some
 // networks take only one, or an unsolicited neighbour advertisement.
-func (a *announcer) announce(mac net.HardwareAddr, addrs []netip.Addr) error {
+func (a *Announcer) announce(mac net.HardwareAddr, addrs []netip.Addr) error {
 	router := a.forwards()
 	for _, addr := range addrs {
 		for _, frame := range announcements(mac, addr, router) {
@@ -73,7 +76,7 @@ func announcements(mac net.HardwareAddr, addr netip.Addr, router bool) [][]byte 
 }
 
 // forwards tells whether the interface is a router's (RFC 4861, section 7.2.4).
-func (a *announcer) forwards() bool {
+func (a *Announcer) forwards() bool {
 	if a.forwarding == nil {
 		return false
 	}

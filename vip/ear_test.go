@@ -57,12 +57,12 @@ func TestEarHearsTheSuccessor(t *testing.T) {
 func TestEarBudget(t *testing.T) {
 	_, a, b := twoNodes(t)
 	heard := listen(t, a, vip4)
-	var out *announcer
+	var out *Announcer
 	in(t, b, func() (err error) {
-		out, err = newAnnouncer(eth0(t, b), vrrp.IPv4)
+		out, err = NewAnnouncer(eth0(t, b), vrrp.IPv4)
 		return err
 	})
-	defer out.close()
+	defer out.Close()
 	begin := time.Now()
 	for range 5 * earBudget {
 		if err := out.announce(eth0(t, b).HardwareAddr, []netip.Addr{vip4}); err != nil {

@@ -26,7 +26,7 @@ type Holder struct {
 	f     vrrp.Family
 	queue queue
 	nl    *netlink.Handle
-	out   *announcer
+	out   *Announcer
 	diag  *diag
 	mac   *macvlan // nil without a virtual MAC
 
@@ -63,6 +63,7 @@ type Config struct {
 	VirtualMAC bool                // put the addresses on a macvlan with the virtual router MAC address
 	Clock      func() vrrp.Instant // safe for concurrent use
 	Census     *Census             // shared by the Holders of a family; nil: one of its own
+	Announcer  *Announcer          // shared by the Holders of a family on Interface; nil, or a virtual MAC: one of its own
 	Report     func(Event)         // told of the end of each operation, from Run; must not block
 }
 
@@ -123,9 +124,15 @@ func (h *Holder) open() (err error) {
 			return err
 		}
 	}
-	h.out, err = newAnnouncer(h.Link(), h.f)
+	if h.sharesAnnouncer() {
+		h.out = h.cfg.Announcer
+		return nil
+	}
+	h.out, err = NewAnnouncer(h.Link(), h.f)
 	return err
 }
+
+func (h *Holder) sharesAnnouncer() bool { return h.cfg.Announcer != nil && !h.cfg.VirtualMAC }
 
 // Close removes the macvlan, if there is one, and closes the sockets. Run must
 // have returned. Claimed addresses are left to their lease: see Release.
@@ -134,8 +141,8 @@ func (h *Holder) Close() error {
 	if h.mac != nil {
 		errs = append(errs, h.mac.close())
 	}
-	if h.out != nil {
-		errs = append(errs, h.out.close())
+	if h.out != nil && !h.sharesAnnouncer() {
+		errs = append(errs, h.out.Close())
 	}
 	if h.diag != nil {
 		h.diag.close()
