@@ -6,6 +6,10 @@ PREFIX   ?= /usr/local
 FUZZTIME ?= 10s
 SEEDS    ?= 100000
 FIRST    ?= 1
+# Virtual hours of each simulated cluster; none: some minutes.
+HOURS    ?=
+# Flags of test/mutation, such as MUTATIONFLAGS='-files machine.go -v'.
+MUTATIONFLAGS ?=
 # More flags for "go test", such as TESTFLAGS='-run TestC34 -v'.
 TESTFLAGS ?=
 # Flags of test/faults, such as FAULTFLAGS='-only "node death" -variants all'.
@@ -74,8 +78,12 @@ e2e: modules package ## install the package on three booted machines, and break 
 	$(CONTAIN) go test -count=1 -p 1 -timeout=20m $(TESTFLAGS) ./test/machine ./test/e2e
 
 .PHONY: sim
-sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on
-	go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST)
+sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on, minutes or HOURS=24 each
+	GOGC=400 go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST) $(if $(HOURS),-hours=$(HOURS))
+
+.PHONY: mutation
+mutation: modules ## change the core in small ways, and want a test to notice each
+	nice -n 19 go run ./test/mutation $(MUTATIONFLAGS)
 
 .PHONY: soak
 soak: modules ## watch ten minutes of renewals with open connections

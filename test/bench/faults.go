@@ -46,13 +46,7 @@ func die(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Ser
 }
 
 func revive(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if err := c.Lab.Plug(h.Node); err != nil {
-		return err
-	}
-	if err := h.StartAPI("ready"); err != nil {
-		return err
-	}
-	if err := h.StartAgent(); err != nil {
+	if err := h.Revive(); err != nil {
 		return err
 	}
 	return c.Settled(ctx)

@@ -42,7 +42,7 @@ func (c *Cluster) newServer(i int) (*Server, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("%s: make its directory: %w", s.Name, err)
 	}
-	node, err := c.Lab.Add(s.Name, netip.PrefixFrom(s.Addr, 24), netip.PrefixFrom(s.Addr6, 64))
+	node, err := c.Lab.Add(s.Name, s.Prefixes()...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,6 +52,14 @@ func (c *Cluster) newServer(i int) (*Server, error) {
 
 func (s *Server) dataDir() string    { return filepath.Join(s.dir, "k3s") }
 func (s *Server) runtimeDir() string { return filepath.Join(s.dir, "run") }
+
+// RuntimeDir is where the agent keeps its socket and its state.
+func (s *Server) RuntimeDir() string { return s.runtimeDir() }
+
+// Prefixes are the server's own addresses.
+func (s *Server) Prefixes() []netip.Prefix {
+	return []netip.Prefix{netip.PrefixFrom(s.Addr, 24), netip.PrefixFrom(s.Addr6, 64)}
+}
 
 // ConfigPath is where the server's vipd.toml is.
 func (s *Server) ConfigPath() string { return filepath.Join(s.dir, "vipd.toml") }
@@ -141,6 +149,17 @@ func (s *Server) Kill() error { return errors.Join(s.agent.kill(), s.api.kill())
 // Die cuts the server off the network and ends all that runs on it, like a loss
 // of power.
 func (s *Server) Die() error { return errors.Join(s.cluster.Lab.Unplug(s.Node), s.Kill()) }
+
+// Revive undoes Die.
+func (s *Server) Revive() error {
+	if err := s.cluster.Lab.Plug(s.Node); err != nil {
+		return err
+	}
+	if err := s.StartAPI("ready"); err != nil {
+		return err
+	}
+	return s.StartAgent()
+}
 
 // process is a program that runs on a node.
 type process struct {

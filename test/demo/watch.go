@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/vishvananda/netlink"
 
 	"github.com/vipd/vipd/test/lab"
 )
@@ -19,14 +16,12 @@ import (
 type watch struct {
 	addr   netip.Addr
 	report func(sighting)
-	stop   context.CancelFunc
-	ended  sync.WaitGroup
+	addrs  *lab.AddrWatch
 
 	mu       sync.Mutex
 	on       map[string]bool
 	began    time.Time  // of the step
 	arrivals []sighting // since began
-	err      error
 }
 
 // sighting is the address coming to a node or leaving it.
@@ -45,35 +40,19 @@ func (s sighting) String() string {
 
 // newWatch watches the nodes. It calls report from goroutines of its own.
 func newWatch(nodes []*lab.Node, addr netip.Addr, report func(sighting)) (*watch, error) {
-	ctx, stop := context.WithCancel(context.Background())
-	w := &watch{addr: addr, report: report, stop: stop, on: make(map[string]bool)}
+	w := &watch{addr: addr, report: report, on: make(map[string]bool)}
 	w.begin()
-	for _, n := range nodes {
-		updates := make(chan netlink.AddrUpdate, 64)
-		err := n.Do(func() error {
-			return netlink.AddrSubscribeWithOptions(updates, ctx.Done(), netlink.AddrSubscribeOptions{ErrorCallback: func(err error) {
-				if ctx.Err() == nil {
-					w.fail(fmt.Errorf("watch the addresses of %s: %w", n.Name, err))
-				}
-			}})
-		})
-		if err != nil {
-			w.close()
-			return nil, fmt.Errorf("watch the addresses of %s: %w", n.Name, err)
+	var err error
+	w.addrs, err = lab.WatchAddrs(nodes, func(s lab.Sighting) {
+		if s.Addr == w.addr {
+			w.report(w.take(s))
 		}
-		w.ended.Go(func() {
-			for u := range updates {
-				w.update(n.Name, u)
-			}
-		})
-	}
-	return w, nil
+	})
+	return w, err
 }
 
-func (w *watch) close() {
-	w.stop()
-	w.ended.Wait()
-}
+// close ends the watch. What went wrong with it, holders told.
+func (w *watch) close() { _ = w.addrs.Close() }
 
 // begin counts from now.
 func (w *watch) begin() {
@@ -87,7 +66,7 @@ func (w *watch) begin() {
 func (w *watch) holders() ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Sorted(maps.Keys(w.on)), w.err
+	return slices.Sorted(maps.Keys(w.on)), w.addrs.Err()
 }
 
 // way returns where the address has come to since begin.
@@ -97,35 +76,16 @@ func (w *watch) way() []sighting {
 	return slices.Clone(w.arrivals)
 }
 
-func (w *watch) update(node string, u netlink.AddrUpdate) {
-	addr, ok := netip.AddrFromSlice(u.LinkAddress.IP)
-	if !ok || addr.Unmap() != w.addr {
-		return
-	}
-	if s, news := w.take(node, u.NewAddr); news {
-		w.report(s)
-	}
-}
-
-// take notes an update; the renewal of an address is no news.
-func (w *watch) take(node string, there bool) (sighting, bool) {
+// take notes what a kernel told.
+func (w *watch) take(told lab.Sighting) sighting {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.on[node] == there {
-		return sighting{}, false
+	s := sighting{node: told.Node, there: told.There, after: told.At.Sub(w.began)}
+	if !told.There {
+		delete(w.on, told.Node)
+		return s
 	}
-	s := sighting{node: node, there: there, after: time.Since(w.began)}
-	if !there {
-		delete(w.on, node)
-		return s, true
-	}
-	w.on[node] = true
+	w.on[told.Node] = true
 	w.arrivals = append(w.arrivals, s)
-	return s, true
-}
-
-func (w *watch) fail(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.err = err
+	return s
 }

@@ -111,6 +111,30 @@ func (l *Lab) connect(n *Node, mac net.HardwareAddr) error {
 	return l.awaitCarrier(n)
 }
 
+// Detach removes the node's interface, as when a driver is reloaded or a card pulled;
+// Attach gives it another one of the same name, with its own hardware address and
+// these addresses.
+func (l *Lab) Detach(n *Node) error {
+	link, err := l.sw.nl.LinkByName(n.Name)
+	if err != nil {
+		return fmt.Errorf("detach %s: %w", n.Name, err)
+	}
+	return l.sw.nl.LinkDel(link)
+}
+
+// Attach undoes Detach.
+func (l *Lab) Attach(n *Node, addrs ...netip.Prefix) error {
+	if err := l.connect(n, nil); err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if err := n.AddAddr(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Renew gives the node a new network namespace, as after a boot: nothing is left but
 // its hardware address. What still runs in the old one is no longer on the segment.
 func (l *Lab) Renew(n *Node) error {

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The marks between which a document has the table.
+const (
+	markBegin = "<!-- begin: written by make faults -->\n"
+	markEnd   = "<!-- end -->"
+)
+
+// book keeps the latest result of each fault, so that a table can be made of runs that
+// were made one by one.
+type book struct {
+	path    string
+	results map[string]result
+}
+
+func openBook(path string) (*book, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make a place for the results: %w", err)
+	}
+	b := &book{path: path, results: make(map[string]result)}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the results: %w", err)
+	}
+	if err := json.Unmarshal(text, &b.results); err != nil {
+		return nil, fmt.Errorf("read the results in %s: %w", path, err)
+	}
+	return b, nil
+}
+
+func (b *book) add(r result) error {
+	b.results[r.Name] = r
+	text, err := json.MarshalIndent(b.results, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.path, text, 0o644)
+}
+
+// record puts the table into a document.
+func (b *book) record(path string, all []fault) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("record the table: %w", err)
+	}
+	before, rest, found := strings.Cut(string(text), markBegin)
+	_, after, closed := strings.Cut(rest, markEnd)
+	if !found || !closed {
+		return fmt.Errorf("record the table: %s has no place for it, between %q and %q", path, markBegin, markEnd)
+	}
+	return os.WriteFile(path, []byte(before+markBegin+b.table(all)+markEnd+after), 0o644)
+}
+
+const tableHead = `
+| fault | runs | client outage | lost | resets | idle back | two holders | nobody | moves | settled | bound | verdict |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+`
+
+// table is the results in Markdown, in the order of the faults.
+func (b *book) table(all []fault) string {
+	var rows strings.Builder
+	var days []string
+	runs := 0
+	for _, f := range all {
+		r, known := b.results[f.name]
+		if !known || len(r.Samples) == 0 {
+			continue
+		}
+		days, runs = append(days, r.When), runs+len(r.Samples)
+		rows.WriteString(r.row(f))
+	}
+	if runs == 0 {
+		return ""
+	}
+	slices.Sort(days)
+	when := days[0]
+	if last := days[len(days)-1]; last != when {
+		when += " to " + last
+	}
+	return fmt.Sprintf("%s, %d runs, %d CPUs, Linux %s.\n", when, runs, runtime.NumCPU(), kernel()) + tableHead + rows.String()
+}
+
+// kernel is the release of the kernel, without what its builder adds.
+func kernel() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "?"
+	}
+	release, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-")
+	return release
+}
+
+// row is a line of the table: the median of all runs and the worst one.
+func (r result) row(f fault) string {
+	name, verdict := f.name, "ok"
+	if f.note != "" {
+		name += " (" + f.note + ")"
+	}
+	if len(r.Red) > 0 {
+		verdict = "**red**: " + strings.ReplaceAll(r.Red[0], "|", "/")
+	}
+	lost, resets, moves := r.Samples[0], 0, 0
+	for _, s := range r.Samples {
+		if s.lost() > lost.lost() {
+			lost = s
+		}
+		resets, moves = max(resets, s.resets()), max(moves, s.Moves)
+	}
+	cells := []string{
+		name, fmt.Sprint(len(r.Samples)),
+		r.spread(func(s sample) time.Duration { return s.Outage }), lost.failures(), fmt.Sprint(resets), r.idle(),
+		r.spread(func(s sample) time.Duration { return s.Two }), r.spread(func(s sample) time.Duration { return s.Nobody }),
+		fmt.Sprint(moves), r.spread(func(s sample) time.Duration { return s.Settled }), f.bound.String(), verdict,
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+// spread is the median and the most, and with ten runs what 95 of 100 stay below.
+func (r result) spread(of func(sample) time.Duration) string {
+	t := r.times(of)
+	if len(t) == 0 {
+		return "-"
+	}
+	mid, most := short(median(t)), short(t[len(t)-1])
+	switch {
+	case mid == most:
+		return mid
+	case len(t) >= 10:
+		return fmt.Sprintf("%s / %s / %s", mid, short(t[len(t)*95/100]), most)
+	}
+	return mid + " / " + most
+}
+
+// idle is the worst that became of the idle connections.
+func (r result) idle() string {
+	worst := r.Samples[0]
+	rank := func(s sample) time.Duration {
+		switch s.Idle {
+		case hangs:
+			return time.Hour
+		case back:
+			return s.IdleBack
+		}
+		return -time.Hour
+	}
+	for _, s := range r.Samples {
+		if rank(s) > rank(worst) {
+			worst = s
+		}
+	}
+	return worst.idleText()
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// fault is something that happens to a cluster while a client asks.
+type fault struct {
+	name  string
+	note  string             // what the table should say besides
+	only  func(variant) bool // nil: it can be played in every variant
+	runs  int                // at least
+	setUp func(*trial) error // before the agents start
+	// play makes the fault, and returns when it is to be healed.
+	play func(*trial) error
+	heal func(*trial) error // nil: nothing is left to heal
+	// stays is set where a node may keep what it holds when all are well again.
+	stays bool
+	// normalTime starts the agents without real-time scheduling.
+	normalTime bool
+	bound      bound
+}
+
+// anything is a bound that bounds nothing.
+const anything = -1
+
+// settleBound is how long after the healing of any fault the cluster may take to be
+// in its normal state.
+const settleBound = 5 * time.Second
+
+// bound is what may be seen at most. Times of 0 allow what a planned move takes.
+type bound struct {
+	outage    time.Duration // without an answer to the client
+	lost      int           // connections: refused, timed out, unanswered, unreachable
+	resets    int           // connections cut off in flight
+	idle      time.Duration // until an idle connection is back; anything: it may hang
+	two       time.Duration // two holders that are connected
+	twoMedian time.Duration // 0: not asked for
+	nobody    time.Duration // no holder that is connected
+	moves     int
+}
+
+// String is the bound in words.
+func (b bound) String() string {
+	var out []string
+	time := func(d time.Duration, what string) {
+		if d >= 0 {
+			out = append(out, what+" "+short(d))
+		}
+	}
+	count := func(n int, what string) {
+		if n >= 0 {
+			out = append(out, fmt.Sprintf("%s %d", what, n))
+		}
+	}
+	time(b.outage, "outage")
+	count(b.lost, "lost")
+	count(b.resets, "resets")
+	time(b.idle, "idle back")
+	time(b.two, "two")
+	if b.twoMedian > 0 {
+		time(b.twoMedian, "two in the median")
+	}
+	time(b.nobody, "nobody")
+	count(b.moves, "moves")
+	return strings.Join(out, ", ")
+}
+
+// broken lists what of a sample is beyond the bound.
+func (b bound) broken(s sample) []string {
+	var out []string
+	time := func(got, most time.Duration, what string) {
+		if most >= 0 && got > most {
+			out = append(out, fmt.Sprintf("%s %s, bound %s", what, short(got), short(most)))
+		}
+	}
+	count := func(got, most int, what string) {
+		if most >= 0 && got > most {
+			out = append(out, fmt.Sprintf("%s %d, bound %d", what, got, most))
+		}
+	}
+	if s.Error != "" {
+		return []string{s.Error}
+	}
+	// Whoever stood still himself has seen no outage.
+	time(s.Outage-s.Noise, b.outage, "outage")
+	count(s.lost(), b.lost, "lost")
+	count(s.resets(), b.resets, "resets")
+	if s.Idle == hangs && b.idle >= 0 {
+		out = append(out, "the idle connection hangs")
+	}
+	time(s.IdleBack, b.idle, "idle back")
+	time(s.Two-s.Noise, b.two, "two holders")
+	time(s.Nobody-s.Noise, b.nobody, "nobody")
+	count(s.Moves, b.moves, "moves")
+	time(s.Settled, settleBound, "settled after")
+	return out
+}
+
+// unmoved is the bound of what must not move or cost anything.
+func unmoved() bound { return bound{outage: 200 * time.Millisecond, two: 0, nobody: 0} }
+
+// planned is the bound of moves that are planned, there and back.
+func planned(moves int) bound {
+	return bound{
+		outage: 200 * time.Millisecond, resets: 2 * moves, idle: time.Second,
+		two: 500 * time.Millisecond, nobody: 0, moves: moves,
+	}
+}
+
+// unplanned is the bound of a failure that takes this long to be noticed and mended.
+// What asks meanwhile is lost, and nobody tells an idle client.
+func unplanned(outage time.Duration, moves int) bound {
+	return bound{outage: outage, lost: anything, resets: anything, idle: anything, two: time.Second, nobody: outage, moves: moves}
+}
+
+// with returns the bound, changed.
+func (b bound) with(change func(*bound)) bound {
+	change(&b)
+	return b
+}

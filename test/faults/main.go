@@ -1,0 +1,121 @@
+// Command faults plays faults against a cluster of real agents in network namespaces,
+// each in several variants of the cluster, and holds what it sees against a bound. Run
+// it through test/contain (make faults does).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vipd/vipd/test/cluster"
+)
+
+// options are the flags.
+type options struct {
+	only       string
+	variants   string
+	runs       int
+	seed       uint64
+	out        string
+	record     string
+	list       bool
+	flap       time.Duration
+	partitions int
+	interval   time.Duration
+	other      bool
+	keep       bool
+}
+
+func (o *options) flags(fs *flag.FlagSet) {
+	fs.StringVar(&o.only, "only", "", "only faults with one of these, set apart by commas, in their names")
+	fs.StringVar(&o.variants, "variants", "cover", `"cover" (two for each fault, which differ in everything), "all", or what a variant has in its name, such as ipv6-unicast`)
+	fs.IntVar(&o.runs, "runs", 0, "how often each fault is played, the variants in turn; 0: each variant once, and some faults more often")
+	fs.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the random phases")
+	fs.StringVar(&o.out, "out", "bin/faults", "directory for results.json and the logs of what went wrong")
+	fs.StringVar(&o.record, "record", "", "document to write the table of all results into, such as docs/reliability.md")
+	fs.BoolVar(&o.list, "list", false, "list the faults and their bounds, and play none")
+	fs.DurationVar(&o.flap, "flap", 30*time.Second, "how long the API server flaps")
+	fs.IntVar(&o.partitions, "partitions", 5, "how often a partition heals in a run")
+	fs.DurationVar(&o.interval, "interval", 5*time.Millisecond, "from one connection of the client to the next")
+	fs.BoolVar(&o.keep, "keep", false, "keep the logs of what went well too")
+	fs.BoolVar(&o.other, "other", false, "start the agents without real-time scheduling, which vipd.service gives them")
+}
+
+func main() {
+	var o options
+	o.flags(flag.CommandLine)
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	all := faults(o)
+	if o.list {
+		for _, f := range all {
+			fmt.Printf("%-44s %s\n", f.name, f.bound)
+		}
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "vipd-faults-")
+	if err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	b, err := cluster.Build(filepath.Join(dir, "bin"))
+	if err != nil {
+		return err
+	}
+	realTime := !o.other && exec.Command("chrt", "--rr", "1", "true").Run() == nil
+	book, err := openBook(filepath.Join(o.out, "results.json"))
+	if err != nil {
+		return err
+	}
+	s := &stage{options: o, dir: dir, binaries: b, realTime: realTime}
+	red := 0
+	for i, f := range all {
+		if !f.named(o.only) {
+			continue
+		}
+		r := s.measure(ctx, f, i)
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
+		if err := book.add(r); err != nil {
+			return err
+		}
+		red += len(r.Red)
+	}
+	if o.record != "" {
+		if err := book.record(o.record, all); err != nil {
+			return err
+		}
+	}
+	if red > 0 {
+		return fmt.Errorf("%d bounds were broken; the logs are in %s", red, o.out)
+	}
+	return nil
+}
+
+// named reports whether the fault's name has one of the words.
+func (f fault) named(only string) bool {
+	for word := range strings.SplitSeq(only, ",") {
+		if strings.Contains(f.name, word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/vipd/vipd/test/lab"
+)
+
+func networkFaults() []fault {
+	// Two hold while they do not hear each other, and clients are with one that answers.
+	// When one of them yields, the other may announce itself once a second.
+	apart := planned(2).with(func(b *bound) {
+		b.outage, b.lost, b.resets, b.idle, b.two = 1300*time.Millisecond, anything, anything, anything, anything
+	})
+	return []fault{
+		{name: "link down", note: "5 s without carrier", play: steps(unplug, movedToSecond, last(4*time.Second)), heal: plug, bound: unplanned(1500*time.Millisecond, 2)},
+		{name: "link flaps", note: "5 times 0.2 s without carrier", play: flap, bound: unplanned(1500*time.Millisecond, 10)},
+		{name: "interface set down", note: "and IPv6 addresses put back by hand", play: steps(setDown, movedToSecond), heal: setUp, bound: unplanned(1500*time.Millisecond, 2)},
+		{name: "Backup hears nothing", note: "a firewall drops protocol 112", play: steps(on(1, deny("input")), last(5*time.Second)), heal: on(1, allow), bound: apart.with(func(b *bound) { b.moves = 0 })},
+		{name: "holder hears nothing", play: steps(deny("input"), last(5*time.Second)), heal: allow, bound: unmoved()},
+		{name: "holder is not heard", note: "the switch drops its advertisements", play: steps(filter(`iifname "node1" meta l4proto 112 drop`), last(5*time.Second)), heal: unfilter, bound: apart},
+		{name: "one-way loss: frames to the holder", note: "all of them", play: steps(filter(`oifname "node1" drop`), last(5*time.Second)), heal: unfilter, stays: true,
+			bound: unplanned(anything, 2).with(func(b *bound) { b.two, b.nobody = anything, 0 })},
+		{name: "one-way loss: frames from the holder", note: "all of them", play: steps(cutOutgoing, movedToSecond, last(3*time.Second)), heal: steps(unfilter, reachable), bound: unplanned(1500*time.Millisecond, 2)},
+		{name: "firewall on the holder", note: "drops protocol 112, in and out; two hold, and it does not challenge the other for 10 s", play: steps(deny("input", "output"), last(5*time.Second)), heal: allow, stays: true, bound: apart},
+		{name: "firewall everywhere", note: "likewise; each holds", play: steps(everywhere(deny("input", "output")), last(5*time.Second)), heal: everywhere(allow), bound: apart},
+	}
+}
+
+func adversityFaults(o options) []fault {
+	// Where a Backup rose in vain, clients are with it until the holder may announce again.
+	loss := func(percent int, two time.Duration) fault {
+		return fault{name: fmt.Sprintf("%d %% of advertisements lost", percent), note: "30 s", runs: 4,
+			play: steps(filter(fmt.Sprintf("meta l4proto 112 numgen random mod 100 < %d drop", percent)), last(30*time.Second)), heal: unfilter,
+			bound: planned(anything).with(func(b *bound) {
+				b.outage, b.lost, b.two, b.resets, b.idle = 1300*time.Millisecond, anything, two, anything, anything
+			})}
+	}
+	return []fault{
+		loss(10, time.Second), loss(30, 2*time.Second), loss(60, 5*time.Second),
+		{name: "advertisements doubled and reordered", note: "up to 0.4 s late", play: steps(shuffle, last(15*time.Second)), bound: unmoved()},
+		{name: "partition heals", note: fmt.Sprintf("%d times, at any phase", o.partitions), play: partitions,
+			bound: unplanned(2*time.Second, 2*o.partitions)},
+	}
+}
+
+func unplug(x *trial) error {
+	x.note("unplug")
+	x.cut(x.first())
+	return x.Lab.Unplug(x.first().Node)
+}
+
+func plug(x *trial) error {
+	x.note("plug")
+	x.joined(x.first())
+	return x.Lab.Plug(x.first().Node)
+}
+
+func flap(x *trial) error {
+	for range 5 {
+		if err := unplug(x); err != nil {
+			return err
+		}
+		x.wait(200 * time.Millisecond)
+		if err := plug(x); err != nil {
+			return err
+		}
+		x.wait(300 * time.Millisecond)
+	}
+	return nil
+}
+
+func setDown(x *trial) error {
+	x.cut(x.first())
+	return x.on(x.first(), "ip", "link", "set", lab.Interface, "down")
+}
+
+func setUp(x *trial) error {
+	if err := x.on(x.first(), "ip", "link", "set", lab.Interface, "up"); err != nil {
+		return err
+	}
+	x.joined(x.first())
+	return x.first().Node.AddAddr(netip.PrefixFrom(x.first().Addr6, 64))
+}
+
+// deny makes the first server's firewall drop protocol 112.
+func deny(hooks ...string) func(*trial) error {
+	return func(x *trial) error {
+		rules := "add table inet test\n"
+		for _, h := range hooks {
+			rules += fmt.Sprintf("add chain inet test %[1]s { type filter hook %[1]s priority 0; }\nadd rule inet test %[1]s meta l4proto 112 drop\n", h)
+		}
+		x.note("%s's firewall: %v", x.first().Name, hooks)
+		return nft(x.first().Node, rules)
+	}
+}
+
+func allow(x *trial) error { return nft(x.first().Node, "delete table inet test\n") }
+
+// filter makes the switch drop what a rule says.
+func filter(rule string) func(*trial) error {
+	return func(x *trial) error {
+		x.note("switch: %s", rule)
+		return nft(x.Lab.Switch(), "add table bridge test\nadd chain bridge test c { type filter hook forward priority 0; }\nadd rule bridge test c "+rule+"\n")
+	}
+}
+
+func unfilter(x *trial) error { return nft(x.Lab.Switch(), "delete table bridge test\n") }
+
+func nft(n *lab.Node, rules string) error {
+	cmd := exec.Command("nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
+	return n.Do(func() error {
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: nft: %w: %s", n.Name, err, out)
+		}
+		return nil
+	})
+}
+
+// cutOutgoing drops what the holder sends, which can then serve nobody.
+func cutOutgoing(x *trial) error {
+	x.cut(x.first())
+	return filter(`iifname "node1" drop`)(x)
+}
+
+func reachable(x *trial) error {
+	x.joined(x.first())
+	return nil
+}
+
+// partitions cuts the holder off from all others, until another one holds the VIPs, and
+// joins it at any phase of the intervals.
+func partitions(x *trial) error {
+	for range x.partitions {
+		if err := cutFirst(x); err != nil {
+			return err
+		}
+		if err := x.moved(x.second()); err != nil {
+			return err
+		}
+		x.wait(time.Duration(x.rng.Int64N(int64(2 * time.Second))))
+		if err := joinFirst(x); err != nil {
+			return err
+		}
+		if err := x.moved(x.first()); err != nil {
+			return err
+		}
+		x.wait(time.Duration(x.rng.Int64N(int64(time.Second))))
+	}
+	return nil
+}
+
+// shuffle makes the first server's advertisements arrive more than once, and late.
+func shuffle(x *trial) error {
+	f, err := splice(x.Lab.Switch(), x.first().Name, func() []time.Duration {
+		var late []time.Duration
+		for range 1 + x.rng.IntN(2) {
+			late = append(late, time.Duration(x.rng.Int64N(int64(400*time.Millisecond))))
+		}
+		return late
+	})
+	if err != nil {
+		return err
+	}
+	x.undo = append(x.undo, f.close)
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// rounds is how often what is planned is done, there and back, in a run.
+const rounds = 20
+
+func plannedMoves() []fault {
+	// Where the third node's probe is the first to answer, it holds the VIP for a moment.
+	moves := planned(3 * rounds)
+	return []fault{
+		{name: "agent restarted, 20 times", note: "as systemctl restart does it", play: repeat(restart, firstIsActive), bound: unmoved()},
+		{name: "reload, 20 times", note: "another advert_interval each time", play: reload, bound: unmoved()},
+		{name: "drain and resume, 20 times", play: repeat(vipd("drain", "--wait"), movedToSecond, vipd("resume"), movedBack), bound: moves},
+		{name: "stop and start, 20 times", play: repeat(tell(syscall.SIGTERM), movedToSecond, startAgent, movedBack), bound: moves},
+	}
+}
+
+func movedBack(x *trial) error { return x.moved(x.first()) }
+
+// repeat does the steps again and again, at any phase of the intervals.
+func repeat(all ...func(*trial) error) func(*trial) error {
+	return func(x *trial) error {
+		for i := range rounds {
+			x.note("round %d", i+1)
+			if err := steps(all...)(x); err != nil {
+				return fmt.Errorf("round %d: %w", i+1, err)
+			}
+			x.wait(time.Duration(x.rng.Int64N(int64(300 * time.Millisecond))))
+		}
+		return nil
+	}
+}
+
+func vipd(args ...string) func(*trial) error {
+	return func(x *trial) error {
+		_, err := x.first().Vipd(args...)
+		return err
+	}
+}
+
+func restart(x *trial) error {
+	began := time.Now()
+	if err := tell(syscall.SIGUSR1)(x); err != nil {
+		return err
+	}
+	if err := x.first().AwaitAgent(x.ctx); err != nil {
+		return fmt.Errorf("end of the old agent: %w", err)
+	}
+	x.note("it ended after %v", time.Since(began))
+	return x.first().RestartAgent()
+}
+
+// firstIsActive waits until the first server's agent says that it is, for all VIPs.
+func firstIsActive(x *trial) error {
+	return x.until("the agent to go on", func() error {
+		st, err := x.status(x.ctx, x.first())
+		if err != nil {
+			return err
+		}
+		if len(st.Routers) != len(x.vips()) {
+			return fmt.Errorf("%d virtual routers", len(st.Routers))
+		}
+		for _, r := range st.Routers {
+			if r.State != "Active" || !r.Holding {
+				return fmt.Errorf("%s is %s: %s", r.VIP, r.State, r.Cause)
+			}
+		}
+		return nil
+	})
+}
+
+// reload gives the first server another interval, and back.
+func reload(x *trial) error {
+	intervals := []string{"200ms", "250ms"}
+	for i := range rounds {
+		if err := x.first().Reconfigure(x.config(x.first(), intervals[i%2])); err != nil {
+			return err
+		}
+		if err := vipd("reload")(x); err != nil {
+			return err
+		}
+		x.wait(time.Duration(x.rng.Int64N(int64(300 * time.Millisecond))))
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vipd/vipd/test/client/probe"
+)
+
+func TestBroken(t *testing.T) {
+	b := bound{outage: 200 * time.Millisecond, lost: 1, resets: 0, idle: time.Second, two: 500 * time.Millisecond, moves: 1}
+	fine := sample{Outage: 250 * time.Millisecond, Noise: 50 * time.Millisecond, Idle: back, IdleBack: time.Second, Moves: 1,
+		Outcomes: map[probe.Outcome]int{probe.Timeout: 1}}
+	if got := b.broken(fine); got != nil {
+		t.Errorf("broken: %v", got)
+	}
+	bad := sample{Outage: time.Second, Idle: hangs, Two: time.Second, Nobody: time.Second, Moves: 2, Settled: 6 * time.Second,
+		Outcomes: map[probe.Outcome]int{probe.Timeout: 1, probe.Refused: 1, probe.Reset: 1}}
+	want := []string{
+		"outage 1s, bound 200ms", "lost 2, bound 1", "resets 1, bound 0", "the idle connection hangs",
+		"two holders 1s, bound 500ms", "nobody 1s, bound 0s", "moves 2, bound 1", "settled after 6s, bound 5s",
+	}
+	if diff := cmp.Diff(want, b.broken(bad)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := unplanned(anything, anything).broken(sample{Error: "it never came back"}); !cmp.Equal(got, []string{"it never came back"}) {
+		t.Errorf("a run that failed: %v", got)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	const s = time.Second
+	move := probe.Change{At: 10 * s, From: "node1", To: "node2", Outage: s / 10}
+	first := probe.Change{At: 0, To: "node1"}
+	for _, c := range []struct {
+		name string
+		r    probe.Report
+		what string
+		back time.Duration
+	}{
+		{"no move", probe.Report{Changes: []probe.Change{first}}, stays, 0},
+		{"reset by the move", probe.Report{Changes: []probe.Change{first, move}, Drops: []probe.Drop{{Node: "node1", Lost: 10 * s, Back: 10*s + s/2, To: "node2"}}}, back, s / 2},
+		{"nobody told it", probe.Report{Changes: []probe.Change{first, move}}, hangs, 0},
+		{"reset without a move", probe.Report{Changes: []probe.Change{first}, Drops: []probe.Drop{{Node: "node1", Lost: 4 * s, Back: 5 * s, To: "node1"}}}, back, s},
+		{"never back", probe.Report{Changes: []probe.Change{first, move}, Drops: []probe.Drop{{Node: "node1", Lost: 10 * s}}}, hangs, 0},
+	} {
+		if what, worst := idle(c.r); what != c.what || worst != c.back {
+			t.Errorf("%s: %s %v", c.name, what, worst)
+		}
+	}
+}
+
+// The table of results that were made one by one goes between the marks.
+func TestRecord(t *testing.T) {
+	dir := t.TempDir()
+	f := fault{name: "a thing", note: "of sorts", bound: unmoved()}
+	for _, moves := range []int{3, 0} { // the second run takes the place of the first
+		b, err := openBook(filepath.Join(dir, "results.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := result{Name: f.name, When: "2026-01-02"}
+		r.add(f, sample{Variant: "ipv4-multicast-plain-1", Idle: stays, Moves: moves})
+		if err := b.add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doc := filepath.Join(dir, "doc.md")
+	if err := os.WriteFile(doc, []byte("before\n"+markBegin+"an older table\n"+markEnd+"\nafter\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b, err := openBook(filepath.Join(dir, "results.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.record(doc, []fault{f, {name: "never played"}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"before\n", "\nafter\n", "| a thing (of sorts) | 1 | 0s | none | 0 | stays | 0s | 0s | 0 | 0s |", "| ok |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+	for _, never := range []string{"an older table", "never played"} {
+		if strings.Contains(string(text), never) {
+			t.Errorf("%q in:\n%s", never, text)
+		}
+	}
+}

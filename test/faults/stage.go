@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+)
+
+// stage is where faults are played.
+type stage struct {
+	options
+	dir      string
+	binaries cluster.Binaries
+	realTime bool // the agents go before all that is not
+	n        int
+}
+
+// measure plays a fault in its variants.
+func (s *stage) measure(ctx context.Context, f fault, number int) result {
+	vs := choose(s.variants, number, f.only)
+	n := max(len(vs), f.runs)
+	if s.runs > 0 {
+		n = s.runs
+	}
+	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), RealTime: s.realTime}
+	if len(vs) == 0 {
+		return r
+	}
+	for i := range n {
+		if ctx.Err() != nil {
+			return r
+		}
+		r.add(f, s.once(ctx, f, vs[i%len(vs)], i))
+	}
+	r.judge(f)
+	fmt.Println(r.line())
+	return r
+}
+
+// once plays a fault in one variant, on a cluster of its own.
+func (s *stage) once(ctx context.Context, f fault, v variant, run int) sample {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+s.flap+time.Duration(s.partitions)*10*time.Second)
+	defer cancel()
+	seed := s.seed + uint64(run)
+	got := sample{Variant: v.String(), Seed: seed}
+	name := strings.Map(plain, f.name) + "-" + v.String() + fmt.Sprintf("-%d.log", run)
+	path := filepath.Join(s.out, name)
+	log, err := os.Create(path)
+	if err == nil {
+		err = s.play(ctx, f, v, &got, log)
+	}
+	if err != nil {
+		got.Error = err.Error()
+	}
+	broken := f.bound.broken(got)
+	fmt.Printf("  %s\n", got)
+	for _, b := range broken {
+		fmt.Printf("    RED: %s (seed %d, %s)\n", b, seed, path)
+	}
+	got.Took = time.Since(began)
+	if len(broken) == 0 && log != nil && !s.keep {
+		_ = os.Remove(path) // one that stays is only one more to read
+	}
+	return got
+}
+
+// plain makes a file name of a fault's.
+func plain(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '_'
+}
+
+func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, log *os.File) (err error) {
+	defer log.Close()
+	out := newDiary(log)
+	l, err := lab.New()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	s.n++
+	x := &trial{ctx: ctx, options: s.options, variant: v, diary: out, got: got, stays: f.stays,
+		rng: rand.New(rand.NewPCG(got.Seed, uint64(s.n)))}
+	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, out); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.Cluster.Close()) }()
+	return x.run(f)
+}
+
+func (s *stage) cluster(l *lab.Lab, v variant, realTime bool, out io.Writer) (*cluster.Cluster, error) {
+	dir := filepath.Join(s.dir, fmt.Sprint(s.n))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	b := s.binaries
+	if realTime {
+		var err error
+		if b.Vipd, err = wrap(dir, b.Vipd); err != nil {
+			return nil, err
+		}
+	}
+	return cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: 3, Log: out,
+		Config: func(s *cluster.Server) string { return v.config(s, "250ms") }})
+}
+
+// wrap makes a program that runs another one as vipd.service does.
+func wrap(dir, path string) (string, error) {
+	wrapper := filepath.Join(dir, "vipd")
+	return wrapper, os.WriteFile(wrapper, []byte("#!/bin/sh\nexec chrt --rr 1 "+path+" \"$@\"\n"), 0o755)
+}

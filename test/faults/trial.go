@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/test/client/probe"
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+)
+
+const (
+	// patience is how long anything may take that has to happen in a run.
+	patience = 40 * time.Second
+	// calm is how long all is well before the fault: what follows a claim is over then.
+	calm = 3200 * time.Millisecond
+	// aftermath is how long the client goes on, so that each connection that it has
+	// begun comes to its end.
+	aftermath = 3100 * time.Millisecond
+)
+
+// trial is a run of a fault.
+type trial struct {
+	*cluster.Cluster
+	options
+	variant
+	*diary
+	ctx    context.Context
+	rng    *rand.Rand
+	ledger *ledger
+	client *probe.Process
+	got    *sample
+	stays  bool
+	undo   []func()
+}
+
+func (x *trial) first() *cluster.Server  { return x.Servers[0] }
+func (x *trial) second() *cluster.Server { return x.Servers[1] }
+func (x *trial) third() *cluster.Server  { return x.Servers[2] }
+
+// run plays the fault and fills the sample.
+func (x *trial) run(f fault) error {
+	defer func() {
+		for _, u := range slices.Backward(x.undo) {
+			u()
+		}
+	}()
+	if err := x.start(f); err != nil {
+		return fmt.Errorf("before the fault: %w", err)
+	}
+	defer x.ledger.watch.Close()
+	began := time.Now()
+	if err := x.bear(f); err != nil {
+		_, _ = x.client.Stop() // err says more
+		return err
+	}
+	x.wait(aftermath)
+	ended := time.Now()
+	if err := x.normal(x.ctx); err != nil {
+		_, _ = x.client.Stop()
+		return fmt.Errorf("it was normal, and is no longer: %w", err)
+	}
+	r, err := x.client.Stop()
+	if err != nil {
+		return err
+	}
+	x.note("client: %v, longest gap %v (noise %v), changes %+v, idle %+v", r.Outcomes, r.LongestGap, r.Noise, r.Changes, r.Drops)
+	x.noteFailures(r)
+	x.got.take(r)
+	for _, a := range x.vips() {
+		x.got.count(x.ledger.tally(a, began, ended))
+	}
+	return x.ledger.watch.Err()
+}
+
+// noteFailures writes down what was lost, which is seldom much where it must be nothing.
+func (x *trial) noteFailures(r probe.Report) {
+	lost := slices.DeleteFunc(slices.Clone(r.Failures), func(a probe.Attempt) bool { return a.Outcome == probe.Reset })
+	for _, a := range lost[:min(20, len(lost))] {
+		x.note("failed at %s: %s: %s", r.Began.Add(a.Start).Format("15:04:05.000"), a.Outcome, a.Error)
+	}
+}
+
+// start brings the cluster into its normal state, with a client.
+func (x *trial) start(f fault) error {
+	var nodes []*lab.Node
+	for _, s := range x.Servers {
+		nodes = append(nodes, s.Node)
+	}
+	var err error
+	if x.ledger, err = newLedger(nodes, x.note); err != nil {
+		return err
+	}
+	if err := x.writeKeys(x.Servers); err != nil {
+		return err
+	}
+	if f.setUp != nil {
+		if err := f.setUp(x); err != nil {
+			return err
+		}
+	}
+	for _, s := range x.Servers {
+		if err := errors.Join(s.StartAPI("ready"), s.StartAgent()); err != nil {
+			return err
+		}
+	}
+	if x.client, err = x.Probe(x.ctx, x.vips()[0], x.interval); err != nil {
+		return err
+	}
+	return x.settle("the start")
+}
+
+// bear makes the fault at a random phase of all intervals, and heals it.
+func (x *trial) bear(f fault) error {
+	// The client that counts is one that has not seen the start.
+	if _, err := x.client.Stop(); err != nil {
+		return err
+	}
+	var err error
+	if x.client, err = x.Probe(x.ctx, x.vips()[0], x.interval); err != nil {
+		return err
+	}
+	if err := x.answers(x.first()); err != nil {
+		return err
+	}
+	x.wait(calm + time.Duration(x.rng.Int64N(int64(time.Second))))
+	x.note("fault: %s, %s", f.name, x.variant)
+	if err := f.play(x); err != nil {
+		return fmt.Errorf("during the fault: %w", err)
+	}
+	x.note("heal")
+	if f.heal != nil {
+		if err := f.heal(x); err != nil {
+			return fmt.Errorf("heal: %w", err)
+		}
+	}
+	healed := time.Now()
+	if err := x.settle("the fault was healed"); err != nil {
+		return err
+	}
+	x.got.Settled = time.Since(healed)
+	x.note("normal after %v", x.got.Settled)
+	return nil
+}
+
+// settle waits for the normal state.
+func (x *trial) settle(after string) error {
+	err := x.until("the normal state after "+after, func() error { return x.normal(x.ctx) })
+	if err != nil {
+		return err
+	}
+	h := x.ledger.holders(x.vips()[0])
+	return x.answersBy(h[0])
+}
+
+// normal checks that each VIP is on one node and its agents agree: on the first,
+// unless the fault lets it stay where it is.
+func (x *trial) normal(ctx context.Context) error {
+	for _, a := range x.vips() {
+		h := x.ledger.holders(a)
+		if len(h) != 1 || !x.stays && h[0] != x.first().Name {
+			return fmt.Errorf("%v is on %v", a, h)
+		}
+	}
+	all := make(map[string]control.Status)
+	for _, s := range x.Servers {
+		st, err := x.status(ctx, s)
+		if err != nil {
+			return err
+		}
+		all[s.Name] = st
+	}
+	return cluster.Settled(all)
+}
+
+func (x *trial) status(ctx context.Context, s *cluster.Server) (control.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return s.Status(ctx)
+}
+
+// until waits for a condition.
+func (x *trial) until(what string, check func() error) error {
+	ctx, cancel := context.WithTimeout(x.ctx, patience)
+	defer cancel()
+	return cluster.Until(ctx, what, check)
+}
+
+// answers waits until the client is answered by a server.
+func (x *trial) answers(s *cluster.Server) error { return x.answersBy(s.Name) }
+
+func (x *trial) answersBy(name string) error {
+	ctx, cancel := context.WithTimeout(x.ctx, patience)
+	defer cancel()
+	return x.client.Await(ctx, name)
+}
+
+// holds waits until a server alone has all VIPs, of those that are connected.
+func (x *trial) holds(s *cluster.Server) error {
+	return x.until(s.Name+" to hold the VIPs", func() error { return x.onlyOn(s.Name) })
+}
+
+func (x *trial) onlyOn(name string) error {
+	for _, a := range x.vips() {
+		if h := x.ledger.holders(a); !slices.Equal(h, []string{name}) {
+			return fmt.Errorf("%v is on %v", a, h)
+		}
+	}
+	return nil
+}
+
+// moved waits until a server has all VIPs and answers the client.
+func (x *trial) moved(s *cluster.Server) error {
+	if err := x.holds(s); err != nil {
+		return err
+	}
+	return x.answers(s)
+}
+
+// wait lets time pass, as long as a fault lasts.
+func (x *trial) wait(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-x.ctx.Done():
+	}
+}
+
+// cut and joined note that a server's frames no longer pass, or do again.
+func (x *trial) cut(s *cluster.Server)    { x.ledger.connected(s.Name, false) }
+func (x *trial) joined(s *cluster.Server) { x.ledger.connected(s.Name, true) }
+
+// on runs a command on a server.
+func (x *trial) on(s *cluster.Server, command ...string) error {
+	x.note("%s: %v", s.Name, command)
+	_, err := s.Node.Run(command[0], command[1:]...)
+	return err
+}
+
+// steps does one after the other.
+func steps(all ...func(*trial) error) func(*trial) error {
+	return func(x *trial) error {
+		for _, do := range all {
+			if err := do(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
