@@ -75,7 +75,8 @@ e2e: modules package ## install the package on three booted machines, and break 
 	@.ci/deps check e2e
 	test/machine/mkroot bin/e2e/root.tar
 	go run ./packaging/build -arch amd64 -format deb -version 99.0.0 -out bin/e2e/later
-	$(CONTAIN) go test -count=1 -p 1 -timeout=20m $(TESTFLAGS) ./test/machine ./test/e2e
+	$(CONTAIN) go test -count=1 $(TESTFLAGS) ./test/machine
+	$(CONTAIN) go test -count=1 -timeout=20m $(TESTFLAGS) ./test/e2e $(if $(RECORD),-args -record)
 
 .PHONY: sim
 sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on, minutes or HOURS=24 each

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// With TESTFLAGS=-record, make e2e copies its report into the documentation.
+// With RECORD=1, make e2e copies its report into the documentation.
 var record = flag.Bool("record", false, "copy the report into docs/install.md")
 
 // scenarios are all of them, in the order in which they run.
