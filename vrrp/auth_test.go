@@ -385,6 +385,57 @@ func TestVerifierMemory(t *testing.T) {
 	}
 }
 
+// TestVerifierRemembersThemAll fills the memory to the brim: nobody is forgotten
+// until one more is heard.
+func TestVerifierRemembersThemAll(t *testing.T) {
+	v, m := verifier(AuthEnforce), pdu()
+	var trailers [][]byte
+	var from []netip.Addr
+	for src := netip.MustParseAddr("198.51.100.1"); len(from) < maxSenders; src = src.Next() {
+		trailer := NewSigner(key1, ReplayTime, testWindow).Append(nil, m, src, goldenTime)
+		from, trailers = append(from, src), append(trailers, trailer)
+		if r := v.verify(src, m, trailer, goldenTime); r != Accepted {
+			t.Fatalf("%v: %v", src, r)
+		}
+	}
+	newer := NewSigner(key1, ReplayTime, testWindow).Append(nil, m, from[0], goldenTime.Add(time.Second))
+	if r := v.verify(from[0], m, newer, goldenTime); r != Accepted {
+		t.Errorf("a known sender: %v", r)
+	}
+	for i, src := range from {
+		if r := v.verify(src, m, trailers[i], goldenTime); r != AuthReplay {
+			t.Errorf("%v again: %v, want %v", src, r, AuthReplay)
+		}
+	}
+}
+
+// TestSignerInherits is a reload while the clock stands still.
+func TestSignerInherits(t *testing.T) {
+	older, newer := NewSigner(key1, ReplayTime, testWindow), NewSigner(key7, ReplayTime, testWindow)
+	last := older.next(goldenTime)
+	newer.Inherit(older)
+	newer.Inherit(nil)
+	if got := newer.next(goldenTime); got != last+1 {
+		t.Errorf("%x after %x", got, last)
+	}
+}
+
+// TestSequenceFraction is the last nanosecond of a second.
+func TestSequenceFraction(t *testing.T) {
+	if got, want := sequence(time.Unix(1795344842, 999999999)), at(1795344842, 1<<16-1, 0); got != want {
+		t.Errorf("sequence %x, want %x", got, want)
+	}
+}
+
+// TestKeyIsNamed wants the id in logs, whatever the verb.
+func TestKeyIsNamed(t *testing.T) {
+	for _, verb := range []string{"%v", "%x"} {
+		if got := fmt.Sprintf(verb, Key{ID: 7}); got != "key 7" {
+			t.Errorf("%s: %q", verb, got)
+		}
+	}
+}
+
 // TestSignerSequence lets the clock do what clocks do.
 func TestSignerSequence(t *testing.T) {
 	const now = 1795344842

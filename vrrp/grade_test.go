@@ -37,7 +37,7 @@ func TestWirePriority(t *testing.T) {
 		want  uint8
 	}{
 		{Ready, 100, 100}, {Ready, 254, 254}, {Ready, PriorityOwner, PriorityOwner},
-		{Degraded, 100, 2}, {Degraded, 177, 50}, {Degraded, 254, 99}, {Degraded, PriorityOwner, 99}, {Degraded, 1, 2},
+		{Degraded, 100, 2}, {Degraded, 177, 50}, {Degraded, 254, 99}, {Degraded, PriorityOwner, 99}, {Degraded, 1, 2}, {Degraded, 99, 2},
 		{Down, 100, 1}, {Down, 254, 1}, {Down, PriorityOwner, 1}, {0, 200, 1},
 	} {
 		if got := WirePriority(tt.grade, tt.p); got != tt.want {

@@ -98,6 +98,35 @@ func TestInspectFault(t *testing.T) {
 	}
 }
 
+// TestSameSet compares what a list repeats, too.
+func TestSameSet(t *testing.T) {
+	one, two := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2")
+	for _, tt := range []struct {
+		a, b []netip.Addr
+		want bool
+	}{
+		{[]netip.Addr{one, two}, []netip.Addr{two, one}, true},
+		{[]netip.Addr{one, two}, []netip.Addr{one, one}, false},
+		{[]netip.Addr{one, one}, []netip.Addr{one, two}, false},
+		{[]netip.Addr{one}, []netip.Addr{one, two}, false},
+	} {
+		if got := sameSet(tt.a, tt.b); got != tt.want {
+			t.Errorf("sameSet(%v, %v) = %t", tt.a, tt.b, got)
+		}
+	}
+}
+
+// TestInspectHeaderAlone is another virtual router's header without an address: it
+// is that router's affair.
+func TestInspectHeaderAlone(t *testing.T) {
+	s := newSpecimen(t)
+	in := newInspector(goldenIPv4)
+	in.VRID++
+	if _, r, _ := in.Inspect(s.header, s.payload()[:headerLen], 0, time.Time{}); r != BadVRID {
+		t.Errorf("Inspect = %v, want %v", r, BadVRID)
+	}
+}
+
 // TestInspectOrder has two things wrong: the one that is looked for first counts.
 func TestInspectOrder(t *testing.T) {
 	for i, first := range faults {

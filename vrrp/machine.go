@@ -71,6 +71,7 @@ type Machine struct {
 	barred    bool
 	fitFrom   Instant // when it last became eligible
 	permitted bool
+	urgent    bool // not permitted, and no time for a successor
 
 	// What is known of the others.
 	interval  time.Duration // Active_Adver_Interval
@@ -292,6 +293,11 @@ func (m *Machine) startup(now Instant, resume bool) {
 	m.challenge, m.lowerFrom = false, Never
 	if resume && m.hasReady {
 		m.holding = true // the addresses are there, permitted or not
+		if m.urgent {
+			m.leave(now, Backup, CauseWithheld)
+			m.letGo()
+			return
+		}
 		if !m.permitted {
 			m.withdrawAt = now.Add(withdrawAfter)
 		}

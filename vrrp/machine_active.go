@@ -201,7 +201,7 @@ func (m *Machine) permit(now Instant, on bool) {
 		return
 	}
 	wasEligible := m.Eligible()
-	m.permitted, m.withdrawAt = on, Never
+	m.permitted, m.urgent, m.withdrawAt = on, false, Never
 	if !on && m.holding {
 		m.withdrawAt = now.Add(withdrawAfter)
 	}
@@ -219,9 +219,11 @@ func (m *Machine) withdraw(now Instant) {
 	m.letGo()
 }
 
-// withdrawNow does not leave a successor the time.
+// withdrawNow does not leave a successor the time. A router that does not hold may
+// be about to resume.
 func (m *Machine) withdrawNow(now Instant) {
-	if !m.permitted && m.holding {
+	m.urgent = !m.permitted
+	if m.urgent && m.holding {
 		m.withdraw(now)
 	}
 }

@@ -47,6 +47,7 @@ const (
 	opSent
 	opSendFailed
 	opConfigure
+	opWithdraw
 	ops
 )
 
@@ -131,7 +132,7 @@ func (o *ordeal) next() {
 		o.permit(o.arg(2) == 1)
 	default:
 		o.step(map[int]Event{opStartup: Startup(), opResume: Resume(), opShutdown: Shutdown(), opDisable: Disable(), opSuccessor: SuccessorAnnounced(),
-			opAddressLost: AddressLost(), opContested: Contested(), opSent: Sent(), opSendFailed: SendFailed()}[op])
+			opWithdraw: Withdraw(), opAddressLost: AddressLost(), opContested: Contested(), opSent: Sent(), opSendFailed: SendFailed()}[op])
 	}
 }
 
@@ -229,7 +230,7 @@ func (o *ordeal) changed(e Event, tr Transition) {
 		o.fail(e, "%v -> %v in %v", tr.From, tr.To, o.state)
 	}
 	o.state = tr.To
-	if tr.Cause == CauseResumed || tr.From == Initialize && tr.Cause == CauseUnready {
+	if tr.Cause == CauseResumed || tr.From == Initialize && (tr.Cause == CauseUnready || tr.Cause == CauseWithheld) {
 		o.holding, o.forbiddenAt = true, o.now // the predecessor claimed
 	}
 	switch {
@@ -255,6 +256,9 @@ func (o *ordeal) check(e Event) {
 	}
 	if until := o.forbiddenAt.Add(withdrawAfter); o.forbidden && o.holding && (d > max(until, o.now) || e.kind == evTick && o.now >= until) {
 		o.fail(e, "keeps the addresses although they are not permitted")
+	}
+	if e.kind == evWithdraw && o.forbidden && o.holding {
+		o.fail(e, "keeps the addresses although K3s starts")
 	}
 	a := o.cfg.AdvertInterval
 	if o.state == Active && d > o.now.Add(a) {

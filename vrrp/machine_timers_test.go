@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // readyMachine returns a machine that may claim, in Backup at instant 0.
@@ -42,6 +44,27 @@ func TestC26DownTimer(t *testing.T) {
 		if got := m.Deadline().Sub(0); got != tt.skew {
 			t.Errorf("priority %d, %v: Skew_Time = %v, want %v", tt.priority, tt.interval, got, tt.skew)
 		}
+	}
+}
+
+// TestInstantsHaveNoOrigin lets a machine live an hour before zero: nothing that it
+// has never done lies in its future.
+func TestInstantsHaveNoOrigin(t *testing.T) {
+	live := func(begin Instant) (all []Effect) {
+		const a = 250 * time.Millisecond
+		m := New(Config{Priority: 200, Addr: netip.MustParseAddr("198.51.100.11"), AdvertInterval: a, Preempt: true, Linger: true, HasBeenReady: true})
+		for i, e := range []Event{Verdict(Ready, 0), Startup(), Received(Advert{Src: netip.MustParseAddr("198.51.100.12"), Priority: 1, Interval: a, At: begin}), Observed(Ready, begin.Add(1))} {
+			all = append(all, m.Step(begin.Add(time.Duration(i)), e)...)
+		}
+		for range 5 {
+			all = append(all, m.Step(m.Deadline(), Tick())...)
+			all = append(all, Effect{Transition: Transition{Priority: uint8(m.Deadline().Sub(begin) / (10 * time.Millisecond))}})
+			all = append(all, m.Step(m.Deadline()-1, Received(Advert{Src: netip.MustParseAddr("198.51.100.12"), Priority: 1, Interval: a, At: m.Deadline() - 1}))...)
+		}
+		return all
+	}
+	if diff := cmp.Diff(live(0), live(Instant(-time.Hour)), cmp.Comparer(func(a, b Effect) bool { return a == b })); diff != "" {
+		t.Errorf("an hour before zero (-want +got):\n%s", diff)
 	}
 }
 

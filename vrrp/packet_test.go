@@ -111,6 +111,32 @@ func TestC5ChecksumKinds(t *testing.T) {
 	}
 }
 
+// TestChecksumCarries sums up as the receiver does, for carries of all sizes.
+func TestChecksumCarries(t *testing.T) {
+	src, dst := netip.MustParseAddr("198.51.100.11"), IPv4.Group()
+	for _, last := range []string{"0.0.0.1", "198.51.100.100", "255.255.255.254"} {
+		for vrid := range 256 {
+			p := Packet{VRID: uint8(vrid), Priority: 150, Interval: time.Second, Addrs: []netip.Addr{netip.MustParseAddr(last)}}
+			b, sum := p.Append(nil, src, dst, ChecksumRFC9568), 0
+			for i := 0; i < len(b); i += 2 {
+				sum += int(binary.BigEndian.Uint16(b[i:]))
+			}
+			if sum%0xffff != 0 {
+				t.Fatalf("VRID %d, %s: %x sums up to %x", vrid, last, b, sum)
+			}
+		}
+	}
+}
+
+// TestIPv6ChecksumStaysZero leaves the field to the kernel.
+func TestIPv6ChecksumStaysZero(t *testing.T) {
+	p := Packet{VRID: 51, Priority: 150, Interval: time.Second, Addrs: []netip.Addr{netip.MustParseAddr("2001:db8::100")}}
+	b := p.Append(nil, netip.MustParseAddr("fe80::11"), IPv6.Group(), ChecksumPseudoHeader)
+	if b[6] != 0 || b[7] != 0 {
+		t.Errorf("checksum %x", b[6:8])
+	}
+}
+
 // TestC7Options takes off an IP header that is longer than 20 bytes: the checksum's
 // pseudo-header counts the VRRP message alone.
 func TestC7Options(t *testing.T) {

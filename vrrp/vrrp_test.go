@@ -3,6 +3,8 @@ package vrrp
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestFamily(t *testing.T) {
@@ -46,17 +48,29 @@ func TestNames(t *testing.T) {
 	for s := Initialize; s <= Active; s++ {
 		names["state"] = append(names["state"], s.String())
 	}
-	for c := CauseStartup; c <= CauseUnready; c++ {
+	for c := CauseStartup; c <= CauseWithheld; c++ {
 		names["cause"] = append(names["cause"], c.String())
 	}
 	for g := Grade(0); g <= Ready; g++ {
 		names["grade"] = append(names["grade"], g.String())
 	}
+	if n := len(Reasons()); n != int(AuthReplay) {
+		t.Errorf("%d reasons to refuse a packet, the last one is %d", n, AuthReplay)
+	}
+	for _, r := range append(Reasons(), Accepted) {
+		names["reason"] = append(names["reason"], r.String())
+	}
+	if diff := cmp.Diff([]string{"IPv4", "IPv6"}, []string{IPv4.String(), IPv6.String()}); diff != "" {
+		t.Errorf("families (-want +got):\n%s", diff)
+	}
 	names["checksum"] = []string{ChecksumPseudoHeader.String(), ChecksumRFC9568.String()}
+	if diff := cmp.Diff([]string{"pseudo-header", "rfc9568"}, names["checksum"]); diff != "" {
+		t.Errorf("kinds of checksum (-want +got):\n%s", diff)
+	}
 	for kind, all := range names {
 		seen := make(map[string]bool)
 		for i, name := range all {
-			if name == "" || seen[name] {
+			if name == "" || seen[name] || kind == "reason" && name == "unknown" {
 				t.Errorf("%s %d is called %q", kind, i, name)
 			}
 			seen[name] = true
