@@ -48,7 +48,7 @@ func boundsOf(c *cluster) bounds {
 	b.resolve = a + 2*b.delay
 	b.leave = 4*a + leaveExtra + linger
 	// A node of a better grade hears the next advertisement, probes, and waits for Skew_Time.
-	better := a + b.delay + maxProbe + skew
+	better := a + b.delay + headStart + maxProbe + skew
 	// A higher one waits for its hold, for an advertisement that begins
 	// preempt_delay, for the first after that, and for the Down timer of the last before it.
 	preempt := hold + a + preemptDelay + a + b.rise

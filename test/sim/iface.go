@@ -10,6 +10,7 @@ import (
 const (
 	lease      = 2 * time.Second
 	maxSweep   = 1400 * time.Millisecond // after the lease, until the kernel has swept it
+	maxWatch   = time.Millisecond        // until the netlink watch tells
 	maxNetlink = 2 * time.Millisecond    // one operation of the worker
 )
 
@@ -78,7 +79,7 @@ func (i *iface) removeStale() {
 // put back this way: a successor may have it.
 func (i *iface) renew() {
 	i.flush()
-	if i.n.m.Holding() && i.held {
+	if i.n.m.Holding() && i.held && !i.n.c.sabotage.noRenewal {
 		i.extend()
 	}
 }
@@ -101,6 +102,7 @@ func (i *iface) expire() {
 		i.n.c.queue.put(i.lease.Add(i.n.c.between(0, maxSweep)), i.expire)
 	default:
 		i.n.logf("lease expires")
+		i.n.c.watch.expired(i.n)
 		i.lose()
 	}
 }
@@ -111,7 +113,7 @@ func (i *iface) lose() {
 		return
 	}
 	i.held = false
-	i.n.later(i.n.c.between(50*time.Microsecond, time.Millisecond), func() {
+	i.n.later(i.n.c.between(50*time.Microsecond, maxWatch), func() {
 		if !i.held {
 			i.n.feed(vrrp.AddressLost())
 		}

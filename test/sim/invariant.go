@@ -8,11 +8,12 @@ import (
 
 // check checks all invariants that are about states. Those about steps are
 // checked when the step is taken: checkStill, checkBeenReady, checkQuiet,
-// checkSilence, released.
+// checkSilence, released, and most of those in rules.go.
 func (w *watch) check() {
 	for i, n := range w.c.nodes {
 		w.note(n, &w.nodes[i])
 		w.checkStale(n, &w.nodes[i])
+		w.checkRules(n, &w.nodes[i])
 	}
 	w.checkTwoActives()
 	w.checkNowhere()
@@ -25,6 +26,7 @@ func (w *watch) check() {
 func (w *watch) note(n *node, s *watched) {
 	since(&s.couldAt, could(n), w.c.now)
 	since(&s.barredAt, n.iface.held && n.live() && !n.api.told, w.c.now)
+	since(&s.startsAt, n.iface.held && n.live() && n.api.starts, w.c.now)
 	runs := n.running && !n.stalled
 	since(&s.idleFrom, n.iface.held && runs && n.m.State() != vrrp.Active, w.c.now)
 	since(&s.goneFrom, n.iface.held && !runs, w.c.now)
@@ -63,8 +65,8 @@ func since(t *vrrp.Instant, holds bool, now vrrp.Instant) {
 
 // checkStale: no node that is not Active keeps the address. A Backup lingers
 // for 100 ms after its successor's first advertisement, a leaver waits 4A + 0.1 s
-// for one; who does not run any more has a lease. A node whose K3s is starting
-// has a second to withdraw.
+// for one; who does not run any more has a lease. A node whose K3s has
+// ended has a second to withdraw, and no time once K3s starts.
 func (w *watch) checkStale(n *node, s *watched) {
 	allowed := linger
 	if s.left == vrrp.CauseShutdown || s.left == vrrp.CauseUnready {
@@ -73,6 +75,7 @@ func (w *watch) checkStale(n *node, s *watched) {
 	w.checkStaleFrom(n, "stale holder", s.idleFrom, allowed)
 	w.checkStaleFrom(n, "lease", s.goneFrom, lease+maxSweep)
 	w.checkStaleFrom(n, "withdrawn", s.barredAt, maxDeath+withdraw)
+	w.checkStaleFrom(n, "K3s starts", s.startsAt, 0)
 }
 
 func (w *watch) checkStaleFrom(n *node, invariant string, from vrrp.Instant, allowed time.Duration) {
@@ -272,14 +275,28 @@ func (w *watch) checkPrompt() {
 			continue
 		}
 		for m := range w.mates(w.part[i]) {
+			if follows(m, n, s.fellAt) {
+				s.fellAt = vrrp.Never
+				break
+			}
 			if max(w.nodes[m.id].couldAt, w.nodes[m.id].rankedAt) > s.fellAt || !beats(m, n) {
 				continue
 			}
-			if w.c.since(s.fellAt) > w.bounds.skew(m)+maxProbe+2*w.bounds.delay {
+			if w.c.since(s.fellAt) > w.bounds.skew(m)+headStart+maxProbe+2*w.bounds.delay {
 				w.breaks("prompt", "n%d fell to %s %v ago, and n%d has not taken over", i+1, n.m.Grade(), w.c.since(s.fellAt), m.id+1)
 			}
 		}
 	}
+}
+
+// follows reports whether m heard another Active than n less than an interval before
+// the given time: then n's word is one too many, and the next one counts.
+func follows(m, n *node, at vrrp.Instant) bool {
+	if !m.live() {
+		return false
+	}
+	a, heardAt := m.m.Heard()
+	return a.Src.IsValid() && a.Src != n.cfg.Addr && heardAt.Add(m.m.Interval()) > at
 }
 
 // betterActive reports whether a better node is Active beside n: the two settle it.

@@ -98,6 +98,10 @@ func (n *node) start(r restart) {
 	n.c.watch.started(n)
 	resume := r.resume && n.wasActive && n.iface.held && n.linkUp() &&
 		n.c.now.Sub(n.sentAt) < 3*n.cfg.AdvertInterval
+	should := resume
+	if n.c.sabotage.resumes != nil {
+		resume = n.c.sabotage.resumes(should) && n.wasActive && n.iface.held && n.linkUp()
+	}
 	n.c.disturb("n%d starts", n.id+1)
 	n.logf("agent starts (been ready %t, resumes %t)", r.beenReady, resume)
 	n.wasActive = false
@@ -113,6 +117,7 @@ func (n *node) start(r restart) {
 	case n.linkUp():
 		n.step(vrrp.Startup())
 	}
+	n.c.watch.begun(n, should)
 	n.every(renewEach, n.iface.renew)
 }
 
@@ -176,25 +181,39 @@ func (n *node) receive(a vrrp.Advert) {
 		n.received = append(n.received, a)
 		return
 	}
+	n.hear(a)
+}
+
+func (n *node) hear(a vrrp.Advert) {
+	if n.c.sabotage.hears != nil {
+		n.c.sabotage.hears(n, &a)
+	}
+	n.c.watch.hearing(n, a)
 	n.step(vrrp.Received(a))
+	n.c.watch.heard(n, a)
 }
 
 // proceed goes on after a stall: what was received comes before the timers.
 func (n *node) proceed() {
 	n.stalled = false
+	n.c.watch.wakes(n)
 	received, pending := n.received, n.pending
+	if n.c.sabotage.forgets {
+		received = nil
+	}
 	n.received, n.pending = nil, nil
 	if n.c.sabotage.timersFirst {
 		n.step(vrrp.Tick())
 	}
 	for _, a := range received {
-		n.step(vrrp.Received(a))
+		n.hear(a)
 	}
 	for _, e := range pending {
 		n.step(e)
 	}
 	n.step(vrrp.Tick())
 	n.iface.renew()
+	n.c.watch.awake(n)
 }
 
 // step steps the machine, does what it wants, and steps what comes of that.
@@ -264,12 +283,14 @@ func (n *node) do(f vrrp.Effect) {
 // send sends an advertisement to every other node.
 func (n *node) send(priority uint8) {
 	if n.sendFails {
-		n.inbox = append(n.inbox, vrrp.SendFailed())
+		n.c.watch.cannotSend(n)
+		n.step(vrrp.SendFailed())
 		return
 	}
 	if n.m.Mute() {
-		n.inbox = append(n.inbox, vrrp.Sent())
+		n.step(vrrp.Sent())
 	}
+	n.c.watch.sends(n, priority)
 	n.sentAt = n.c.now
 	a := vrrp.Advert{Src: n.cfg.Addr, Priority: priority, Interval: n.cfg.AdvertInterval}
 	for _, to := range n.c.nodes {
@@ -289,6 +310,7 @@ func (n *node) announce() {
 	if n.m.State() != vrrp.Active || !n.linkUp() {
 		return
 	}
+	n.c.watch.announces(n)
 	for _, cl := range n.c.clients {
 		if n.c.net.send(n.id, cl.id, func() { cl.hear(n) }) {
 			cl.lostAt = n.c.now

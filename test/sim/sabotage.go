@@ -14,6 +14,20 @@ type sabotage struct {
 	timersFirst bool
 	// inherits makes every process believe that it has been ready.
 	inherits bool
+	// blind makes the agent see nothing of the API server's process: its probes alone tell.
+	blind bool
+	// hasty makes the judge wait for nothing before it calls a server degraded.
+	hasty bool
+	// noHold leaves out the damping of the judge.
+	noHold bool
+	// noRenewal leaves leases to run out.
+	noRenewal bool
+	// resumes decides whether a restarted agent resumes; nil: as it should.
+	resumes func(should bool) bool
+	// forgets drops what was received during a stall.
+	forgets bool
+	// hears changes an advertisement on its way in.
+	hears func(*node, *vrrp.Advert)
 }
 
 func (s *sabotage) lets(n *node, e vrrp.Event) bool { return s.drops == nil || !s.drops(n, e) }

@@ -37,9 +37,12 @@ func TestSabotage(t *testing.T) {
 			return f.Kind == vrrp.Release
 		}), "stale holder"},
 		{"the address has no lease", sabotage{leaseForever: true}, "lease"},
-		{"K3s may start with the address", sabotage{drops: func(_ *node, e vrrp.Event) bool {
+		{"the end of K3s is not told", sabotage{drops: func(_ *node, e vrrp.Event) bool {
 			return e.String() == "permit"
 		}}, "withdrawn"},
+		{"K3s starts with the address", sabotage{drops: func(_ *node, e vrrp.Event) bool {
+			return e.String() == "withdraw"
+		}}, "K3s starts"},
 		{"no linger", sabotage{effects: atOnce}, "make before break"},
 		{"a takeover needs no fresh probe", sabotage{effects: believes}, "common cause"},
 		{"a fallen grade waits for the next advertisement", without(func(_ *node, e vrrp.Event, f vrrp.Effect, _ []vrrp.Effect) bool {
@@ -54,6 +57,36 @@ func TestSabotage(t *testing.T) {
 			return f.Kind == vrrp.Announce && n.c.since(n.c.watch.nodes[n.id].roseAt) > pastLocktime
 		}), "clients"},
 		{"the loser says nothing", sabotage{effects: speechless}, "clients"},
+
+		{"who is unwell does not rise", sabotage{drops: func(n *node, e vrrp.Event) bool {
+			return e.String() == "tick" && n.m.State() == vrrp.Backup && n.m.Grade() == vrrp.Down && !n.m.Holding()
+		}}, "never nowhere"},
+		{"equally bad nodes are ranked by their priorities", sabotage{hears: ranks}, "common cause"},
+		{"degraded at the first failure", sabotage{hasty: true}, "patience"},
+		{"flapping is not damped", sabotage{noHold: true}, "damping"},
+		{"a better grade counts unconfirmed", sabotage{effects: believesUnseen}, "fresh probe"},
+		{"a fall to down releases nothing", sabotage{drops: func(n *node, e vrrp.Event) bool {
+			return e.String() == "verdict" && n.cfg.ReleaseOnDown && n.api.grade == vrrp.Down && n.m.State() == vrrp.Active
+		}}, "unready"},
+		{"polls alone tell of a crash", sabotage{blind: true}, "fall"},
+		{"priority 0 is said once", without(func(n *node, e vrrp.Event, f vrrp.Effect, _ []vrrp.Effect) bool {
+			return f.Kind == vrrp.Send && f.Priority == vrrp.PriorityLeave && e.String() == "tick"
+		}), "leaver"},
+		{"one that falls to down says that it leaves", sabotage{effects: leavesWhenDown}, "leave"},
+		{"a fall to down lets the address go", sabotage{effects: letsGoWhenDown}, "without address"},
+		{"leases are not renewed", sabotage{noRenewal: true}, "renewal"},
+		{"a restarted agent never resumes", sabotage{resumes: func(bool) bool { return false }}, "resume"},
+		{"a restarted agent resumes, however late", sabotage{resumes: func(bool) bool { return true }}, "resume"},
+		{"what came during a stall is forgotten", sabotage{forgets: true}, "stall"},
+		{"failed sends are not noticed", sabotage{drops: func(_ *node, e vrrp.Event) bool {
+			return e.String() == "send-failed"
+		}}, "mute"},
+		{"each lower advertisement is answered", sabotage{effects: answers}, "answers"},
+		{"each lower advertisement is announced against", sabotage{effects: shouts}, "announcements"},
+		{"a deleted address stays away", sabotage{drops: func(_ *node, e vrrp.Event) bool {
+			return e.String() == "address-lost"
+		}}, "without address"},
+		{"no tie-break", sabotage{hears: equalsAreLower}, "two actives"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -105,6 +138,66 @@ func believes(n *node, _ vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
 		n.inbox = append(n.inbox, vrrp.Observed(vrrp.Ready, n.c.now))
 	}
 	return all
+}
+
+// believesUnseen takes a probe for granted that has not been made.
+func believesUnseen(n *node, _ vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+	if !has(all, vrrp.Probe) {
+		return all
+	}
+	n.inbox = append(n.inbox, vrrp.Observed(vrrp.Ready, n.c.now))
+	return slices.DeleteFunc(slices.Clone(all), func(f vrrp.Effect) bool { return f.Kind == vrrp.Probe })
+}
+
+// ranks has a node that is unwell take one that is too, and of a lower configured
+// priority, for one that leaves.
+func ranks(n *node, a *vrrp.Advert) {
+	if own := n.m.Grade(); own < vrrp.Ready && vrrp.GradeOf(a.Priority) == own && n.c.node(a.Src).cfg.Priority < n.cfg.Priority {
+		a.Priority = vrrp.PriorityLeave
+	}
+}
+
+// equalsAreLower has an Active hold its own for more than an equal priority.
+func equalsAreLower(n *node, a *vrrp.Advert) {
+	if n.m.State() == vrrp.Active && a.Priority == n.m.Priority() && a.Priority > 1 {
+		a.Priority--
+	}
+}
+
+// leavesWhenDown has an Active that is down say that it leaves.
+func leavesWhenDown(n *node, _ vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+	changed := slices.Clone(all)
+	for i := range changed {
+		if changed[i].Kind == vrrp.Send && n.m.State() == vrrp.Active && n.m.Grade() == vrrp.Down {
+			changed[i].Priority = vrrp.PriorityLeave
+		}
+	}
+	return changed
+}
+
+// letsGoWhenDown has it release the address.
+func letsGoWhenDown(n *node, e vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+	if e.String() != "verdict" || n.m.State() != vrrp.Active || n.m.Grade() != vrrp.Down {
+		return all
+	}
+	return append(slices.Clone(all), vrrp.Effect{Kind: vrrp.Release})
+}
+
+// answers answers each advertisement that does not make an Active yield.
+func answers(n *node, e vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+	return defends(n, e, all, vrrp.Effect{Kind: vrrp.Send, Priority: n.m.Priority()})
+}
+
+// shouts announces against each of them.
+func shouts(n *node, e vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+	return defends(n, e, all, vrrp.Effect{Kind: vrrp.Announce})
+}
+
+func defends(n *node, e vrrp.Event, all []vrrp.Effect, with vrrp.Effect) []vrrp.Effect {
+	if e.String() != "received" || n.m.State() != vrrp.Active || has(all, with.Kind) {
+		return all
+	}
+	return append(slices.Clone(all), with)
 }
 
 // speechless leaves out the advertisement with which a loser yields.

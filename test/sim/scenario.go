@@ -21,14 +21,35 @@ type Result struct {
 // for each thing that happens.
 func Simulate(seed uint64, trace io.Writer) (Result, error) { return simulate(seed, sabotage{}, trace) }
 
+// Soak runs a random cluster of the same kind for so long: bouts of faults, and
+// between them up to half an hour in which nothing happens and nothing may.
+func Soak(seed uint64, d time.Duration, trace io.Writer) (Result, error) {
+	c := randomCluster(seed, sabotage{}, trace)
+	err := c.settle()
+	for err == nil && c.since(c.begin) < d {
+		if err = c.chaosAndPeace(); err == nil {
+			err = c.runFor(c.between(0, 30*time.Minute))
+		}
+	}
+	return c.result(), err
+}
+
 func simulate(seed uint64, s sabotage, trace io.Writer) (Result, error) {
-	p := randomPlan(rand.New(rand.NewPCG(seed, 0x706c616e)))
-	c := newCluster(seed, p, s, trace)
+	c := randomCluster(seed, s, trace)
+	err := c.scenario()
+	return c.result(), err
+}
+
+func randomCluster(seed uint64, s sabotage, trace io.Writer) *cluster {
+	c := newCluster(seed, randomPlan(rand.New(rand.NewPCG(seed, 0x706c616e))), s, trace)
 	for i, n := range c.nodes {
 		c.logf("n%d: %+v", i+1, n.cfg)
 	}
-	err := c.scenario()
-	return Result{Virtual: c.since(c.begin), Takeovers: c.watch.rises, Disturbance: c.watch.disturbances}, err
+	return c
+}
+
+func (c *cluster) result() Result {
+	return Result{Virtual: c.since(c.begin), Takeovers: c.watch.rises, Disturbance: c.watch.disturbances}
 }
 
 // randomPlan makes a cluster as an operator might, and some that none should.
@@ -73,6 +94,10 @@ func (c *cluster) scenario() error {
 	if err := c.settle(); err != nil {
 		return err
 	}
+	return c.chaosAndPeace()
+}
+
+func (c *cluster) chaosAndPeace() error {
 	if err := c.chaos(c.between(30*time.Second, 90*time.Second)); err != nil {
 		return err
 	}
@@ -136,7 +161,9 @@ func (c *cluster) chaos(d time.Duration) error {
 func (c *cluster) commonCause() error {
 	t := []truth{degraded, hung, dead}[c.rng.IntN(3)]
 	c.logf("=== all API servers are %s", t)
+	var watched []bool
 	for _, n := range c.nodes {
+		watched = append(watched, n.api.watchUnit)
 		n.api.watchUnit = false // with the unit gone the address would be withdrawn
 		n.api.set(t)
 	}
@@ -152,5 +179,11 @@ func (c *cluster) commonCause() error {
 	if err := c.runFor(6 * time.Second); err != nil {
 		return err
 	}
-	return c.settle()
+	if err := c.settle(); err != nil {
+		return err
+	}
+	for i, n := range c.nodes {
+		n.api.watchUnit = watched[i]
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"io"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ var (
 	seeds = flag.Int("seeds", 3000, "how many seeds TestSeeds runs; a tenth of them with -short")
 	first = flag.Uint64("first", 1, "the first of them")
 	seed  = flag.Uint64("seed", 0, "the seed that TestSeed replays")
+	hours = flag.Float64("hours", 0, "virtual hours of each seed; 0: some minutes")
 )
 
 // TestSeeds runs many random clusters. What fails is replayed by TestSeed.
@@ -22,17 +24,20 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		n /= 10
 	}
-	var next, virtual, takeovers atomic.Int64
+	var next, done, virtual, takeovers atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				s := *first + uint64(i)
-				r, err := Simulate(s, nil)
+				r, err := play(s, nil)
 				virtual.Add(int64(r.Virtual))
 				takeovers.Add(int64(r.Takeovers))
+				if d := done.Add(1); *hours > 0 && d%100 == 0 {
+					t.Logf("%d of %d clusters", d, n)
+				}
 				if err != nil {
-					t.Errorf("seed %d: %v\n\tgo test ./test/sim -run 'TestSeed$' -seed=%d -v", s, err, s)
+					t.Errorf("seed %d: %v\n\tgo test ./test/sim -run 'TestSeed$' -seed=%d -hours=%v -v", s, err, s, *hours)
 				}
 			}
 		})
@@ -41,13 +46,21 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d clusters, %.0f hours, %d takeovers", n, time.Duration(virtual.Load()).Hours(), takeovers.Load())
 }
 
+// play runs a seed in the way that the flags ask for.
+func play(seed uint64, trace io.Writer) (Result, error) {
+	if *hours > 0 {
+		return Soak(seed, time.Duration(*hours*float64(time.Hour)), trace)
+	}
+	return Simulate(seed, trace)
+}
+
 // TestSeed replays one seed and shows its trace.
 func TestSeed(t *testing.T) {
 	if *seed == 0 {
 		t.Skip("no -seed")
 	}
 	var trace strings.Builder
-	_, err := Simulate(*seed, &trace)
+	_, err := play(*seed, &trace)
 	t.Log("\n" + trace.String())
 	if err != nil {
 		t.Fatal(err)

@@ -53,14 +53,16 @@ type watched struct {
 	toldAt   vrrp.Instant // last reason to tell the segment: it rose, or there was a competitor
 	couldAt  vrrp.Instant // since when it could hold the VIP
 	barredAt vrrp.Instant // since when it has had the address without permission
+	startsAt vrrp.Instant // since when it has had it although K3s starts
 	fellAt   vrrp.Instant // when an Active's grade fell
 	sentAt   vrrp.Instant // last advertisement
+	ruled
 }
 
 func newWatch(c *cluster, nodes int) watch {
 	w := watch{c: c, nodes: make([]watched, nodes), nowhere: make([]vrrp.Instant, nodes)}
 	for i := range w.nodes {
-		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, barredAt: vrrp.Never, fellAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1}
+		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, barredAt: vrrp.Never, startsAt: vrrp.Never, fellAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1, ruled: newRuled()}
 		w.beside = append(w.beside, make([]vrrp.Instant, nodes))
 	}
 	return w
@@ -95,7 +97,11 @@ func (w *watch) started(n *node) {
 
 // stepped notes a reason to tell the segment where the VIP is, other than a takeover.
 func (w *watch) stepped(n *node, e vrrp.Event) {
+	w.nodes[n.id].ruled.stepped = n.m.State()
 	if n.m.State() != vrrp.Active {
+		if e.String() == "successor" {
+			w.nodes[n.id].told = w.c.now
+		}
 		return
 	}
 	switch e.String() {
@@ -113,8 +119,9 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 	switch {
 	case t.To == vrrp.Active:
 		w.checkSilence(n, t)
+		w.checkRise(n, t)
 		w.rose(n)
-	case t.From == vrrp.Active:
+	case t.From == vrrp.Active, t.Cause == vrrp.CauseUnready, t.Cause == vrrp.CauseWithheld:
 		s.leftAt, s.left = w.c.now, t.Cause
 		if winner := w.c.node(t.Peer); winner != nil {
 			w.nodes[winner.id].toldAt = w.c.now // it must learn that there was another
