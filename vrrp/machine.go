@@ -81,6 +81,8 @@ type Machine struct {
 	lowerFrom Instant       // when preempt_delay began
 	rise      rise
 	rival     Rival
+	deposed   Advert  // of the Active that this router took over from,
+	lastWord  Instant // until then it may have one
 
 	// Deadlines. Never means not set.
 	downAt     Instant // Backup: Active_Down_Timer

@@ -5,7 +5,10 @@ package vrrp
 func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.clearTimers()
 	m.challenge, m.rival = false, Rival{}
-	m.lowerFrom = Never
+	m.lowerFrom, m.deposed = Never, Advert{}
+	if c == CauseUnfit || c == CausePreempt {
+		m.deposed, m.lastWord = by, now.Add(m.cfg.AdvertInterval)
+	}
 	m.interval = m.cfg.AdvertInterval
 	m.advertise(now)
 	m.adverAt = now.Add(m.interval)
@@ -132,6 +135,8 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.send(now, PriorityLeave)                    // the winner has to announce again, but must not yield to a higher priority
 		m.yield(CauseStalled, a)
 		m.wake(now)
+	case m.farewell(now, a):
+		m.defend(now, a)
 	case a.Priority > m.Priority():
 		m.advertise(now) // so that the winner knows that it has to announce again
 		m.yield(CauseOutranked, a)
@@ -141,6 +146,19 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 	default:
 		m.defend(now, a)
 	}
+}
+
+// farewell reports whether a is the last word of the router that this one took over
+// from, which advertises once more before it yields. If this node has fallen since, that
+// would beat it, and both would yield to each other. If it was no farewell the next one
+// settles it.
+func (m *Machine) farewell(now Instant, a Advert) bool {
+	last := m.deposed
+	if !last.Src.IsValid() || a.Src != last.Src || a.Priority > last.Priority || now > m.lastWord {
+		return false
+	}
+	m.deposed = Advert{}
+	return true
 }
 
 // yield becomes Backup to the sender of a. The addresses linger.
