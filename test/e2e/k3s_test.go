@@ -23,7 +23,7 @@ func k3sScenarios() []scenario {
 			fault: stopUnannounced,
 			// K3s answers nothing from its SIGTERM on, and closes its port 60 to 250 ms
 			// later: what it accepts until the VIP has moved is reset, the rest refused.
-			limits: limits{failed: anyNumber, gap: 150 * time.Millisecond, moves: 1},
+			limits: limits{failed: anyNumber, gap: 300 * time.Millisecond, moves: 1},
 		},
 		{
 			name: "systemctl restart k3s",
