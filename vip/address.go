@@ -35,7 +35,7 @@ func Held(ifi *net.Interface, addrs []netip.Addr) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return among(slices.DeleteFunc(all, func(a assigned) bool { return a.index != ifi.Index }), addrs), nil
+	return among(all, ifi.Index, addrs), nil
 }
 
 // Primary returns the source address for multicast advertisements on the interface:
@@ -188,11 +188,11 @@ func listAll() ([]assigned, error) {
 	return list(h, 0)
 }
 
-// among returns those of addrs that are assigned.
-func among(there []assigned, addrs []netip.Addr) []netip.Addr {
+// among returns those of addrs that are on the interface of that index.
+func among(all []assigned, index int, addrs []netip.Addr) []netip.Addr {
 	var out []netip.Addr
-	for _, a := range there {
-		if slices.Contains(addrs, a.Addr()) {
+	for _, a := range all {
+		if a.index == index && slices.Contains(addrs, a.Addr()) {
 			out = append(out, a.Addr())
 		}
 	}

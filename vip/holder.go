@@ -265,7 +265,7 @@ func (h *Holder) renew(token vrrp.Instant) error {
 	if err != nil {
 		return err
 	}
-	held := h.among(all)
+	held := among(all, h.Link().Index, h.cfg.Addrs)
 	if err := h.put(held, token); err != nil {
 		return err
 	}
@@ -339,16 +339,5 @@ func (h *Holder) held() ([]netip.Addr, error) {
 		return nil, nil
 	}
 	all, err := list(h.nl, h.f)
-	return h.among(all), err
-}
-
-// among returns those of the addresses that are on the link.
-func (h *Holder) among(all []assigned) []netip.Addr {
-	var out []netip.Addr
-	for _, a := range all {
-		if a.index == h.Link().Index && slices.Contains(h.cfg.Addrs, a.Addr()) {
-			out = append(out, a.Addr())
-		}
-	}
-	return out
+	return among(all, h.Link().Index, h.cfg.Addrs), err
 }

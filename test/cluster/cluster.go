@@ -179,7 +179,12 @@ func (c *Cluster) caFile() string { return filepath.Join(c.caDir(), "server-ca.c
 // Until calls check until it returns nil, and gives up with its last error when
 // ctx ends.
 func Until(ctx context.Context, what string, check func() error) error {
-	tick := time.NewTicker(5 * time.Millisecond)
+	return UntilEvery(ctx, 5*time.Millisecond, what, check)
+}
+
+// UntilEvery is Until for a check that costs too much to be made all the time.
+func UntilEvery(ctx context.Context, interval time.Duration, what string, check func() error) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		err := check()

@@ -169,21 +169,9 @@ func (s *site) restore(ctx context.Context) error {
 	return s.normal(ctx)
 }
 
-// await calls check until it returns nil, and gives up with its last error when ctx ends.
+// await waits for a condition: see [cluster.Until].
 func await(ctx context.Context, what string, check func() error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, err)
-		}
-	}
+	return cluster.UntilEvery(ctx, 20*time.Millisecond, what, check)
 }
 
 func must(t *testing.T, err error) {
