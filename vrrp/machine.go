@@ -17,11 +17,14 @@ const (
 	// withdrawAfter is how long an Active router whose addresses are no longer
 	// permitted waits for a successor before it takes them off.
 	withdrawAfter = time.Second
-	// announceGap is the least time between two bursts of announcements that
+	// announceGap is the least time between two beginnings of the schedule that
 	// competing routers provoke.
 	announceGap = time.Second
 	// announceRefresh is the slow refresh: switches forget after 300 s.
 	announceRefresh = 45 * time.Second
+	// healWait is how long a node that has become ready leaves the addresses to a
+	// degraded Active: what ailed all of them heals on all within two probes.
+	healWait = time.Second
 	// muteBackoff is how long a router that could not send refrains from
 	// challenging an Active router.
 	muteBackoff = 10 * time.Second
@@ -33,13 +36,11 @@ const (
 
 // announceSchedule is when a new Active announces itself, counted from its
 // claim. Hosts ignore a change within 1 s of the last one (locktime), so a burst
-// of milliseconds is not enough; the second comes just past the predecessor's linger.
+// of milliseconds is not enough; the second comes just past the linger of a predecessor,
+// or of a competitor that lost.
 var announceSchedule = [...]time.Duration{
 	0, 120 * time.Millisecond, 1100 * time.Millisecond, 2200 * time.Millisecond, 5 * time.Second,
 }
-
-// stepPastLinger is the step of the schedule that a claim alone needs.
-const stepPastLinger = 1
 
 // Config is the configuration of one virtual router on this node.
 type Config struct {

@@ -33,22 +33,25 @@ func (m *Machine) announceFromStart(now Instant) {
 // announceNow announces, and sets when to do so next.
 func (m *Machine) announceNow(now Instant) {
 	m.do(Announce)
-	if m.restart {
-		m.scheduleAt, m.step, m.restart = now, stepPastLinger+1, false
+	if m.restart && m.provokedAt.Add(announceGap) <= now {
+		m.scheduleAt, m.step, m.restart = now, 0, false
 		m.provokedAt = now
 	}
 	for m.step < len(announceSchedule) && m.scheduleAt.Add(announceSchedule[m.step]) <= now {
 		m.step++
 	}
+	m.announceAt = now.Add(announceRefresh)
 	if m.step < len(announceSchedule) {
 		m.announceAt = m.scheduleAt.Add(announceSchedule[m.step])
-		return
 	}
-	m.announceAt = now.Add(announceRefresh)
+	if m.restart {
+		m.announceAt = min(m.announceAt, m.provokedAt.Add(announceGap))
+	}
 }
 
 // announceSoon announces now, or a second after the last time that it was provoked
-// to, and goes on as after a claim: one burst may fall into the locktime that a competitor's began.
+// to, and goes on as after a claim: the competitor may announce itself once more before
+// it yields, and answers for as long as it lingers.
 func (m *Machine) announceSoon(now Instant) {
 	if m.state != Active || !m.holding {
 		return
@@ -149,7 +152,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 }
 
 // farewell reports whether a is the last word of the router that this one took over
-// from, which advertises once more before it yields. If this node has fallen since, that
+// from, or has answered, which advertises once more before it yields. If this node has fallen since, that
 // would beat it, and both would yield to each other. If it was no farewell the next one
 // settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
@@ -159,6 +162,13 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 	}
 	m.deposed = Advert{}
 	return true
+}
+
+// mayBeLeaving expects the last word of a rival that this router has just answered.
+func (m *Machine) mayBeLeaving(r Rival) {
+	if r.Count > 0 {
+		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(m.interval)
+	}
 }
 
 // yield becomes Backup to the sender of a. The addresses linger.
@@ -206,6 +216,7 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		return
 	}
 	if m.Priority() != was {
+		m.mayBeLeaving(m.rival)
 		m.advertise(now)
 		m.adverAt = now.Add(m.interval)
 	}

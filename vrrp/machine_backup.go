@@ -126,6 +126,10 @@ func (m *Machine) heardWorse(a Advert) {
 	if pending.at != Never && pending.needProbe {
 		m.rise = pending
 		m.rise.heard = a
+		m.rise.at = min(pending.at, m.mayRise(a, pending.from))
+		if GradeOf(a.Priority) < GradeOf(pending.heard.Priority) {
+			m.do(Probe) // it fell further: now there is no time to wait for one that may hang
+		}
 		return
 	}
 	m.riseSoon(a, CauseUnfit)
@@ -148,7 +152,17 @@ func (m *Machine) riseSoon(a Advert, c Cause) {
 	if c == CauseLeft && m.rise.at != Never && !m.rise.needProbe {
 		return
 	}
-	m.rise = rise{at: min(m.inTurn(a.At), m.rise.at), cause: c, heard: a, needProbe: c == CauseUnfit, from: a.At}
+	m.rise = rise{at: min(m.mayRise(a, a.At), m.rise.at), cause: c, heard: a, needProbe: c == CauseUnfit, from: a.At}
+}
+
+// mayRise returns when this Backup may take over from the sender of a, whose advertisement
+// of the given time was the first to say that it leaves or is worse. A degraded one still
+// serves: if it becomes ready soon after this node did, the addresses need not move.
+func (m *Machine) mayRise(a Advert, from Instant) Instant {
+	if GradeOf(a.Priority) == Degraded {
+		from = max(from, m.readyFrom.Add(healWait))
+	}
+	return m.inTurn(from)
 }
 
 // mayChallenge reports whether this node may take over from a living Active. One
@@ -174,7 +188,7 @@ func (m *Machine) mayPreempt(now Instant) bool {
 // reconsiderBackup computes the timers anew after this node's worth has changed.
 func (m *Machine) reconsiderBackup(now Instant) {
 	if m.rise.at != Never {
-		m.rise.at = m.inTurn(m.rise.from)
+		m.rise.at = m.mayRise(m.rise.heard, m.rise.from)
 	}
 	if m.rise.needProbe && GradeOf(m.rise.heard.Priority) >= m.Grade() {
 		m.rise.at = Never

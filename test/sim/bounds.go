@@ -14,6 +14,7 @@ const (
 	leaveExtra    = 100 * time.Millisecond // a leaver stays for 4A and this
 	withdraw      = time.Second            // what is not permitted any more goes after that
 	muteBackoff   = 10 * time.Second
+	healWait      = time.Second // who has become ready leaves the addresses to a degraded one
 	refresh       = 45 * time.Second
 	pastLocktime  = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
 	netlinkSlack  = 4 * maxNetlink
@@ -47,8 +48,9 @@ func boundsOf(c *cluster) bounds {
 	b.rise = 3*a + skew + b.delay
 	b.resolve = a + 2*b.delay
 	b.leave = 4*a + leaveExtra + linger
-	// A node of a better grade hears the next advertisement, probes, and waits for Skew_Time.
-	better := a + b.delay + headStart + maxProbe + skew
+	// A node of a better grade hears the next advertisement, probes, waits for Skew_Time,
+	// and for the other to heal.
+	better := a + b.delay + headStart + maxProbe + skew + healWait
 	// A higher one waits for its hold, for an advertisement that begins
 	// preempt_delay, for the first after that, and for the Down timer of the last before it.
 	preempt := hold + a + preemptDelay + a + b.rise

@@ -25,6 +25,7 @@ func (w *watch) check() {
 // note keeps the times that the invariants need.
 func (w *watch) note(n *node, s *watched) {
 	since(&s.couldAt, could(n), w.c.now)
+	since(&s.readyFrom, n.running && (n.m.Grade() == vrrp.Ready || n.api.grade == vrrp.Ready || n.demoted), w.c.now)
 	since(&s.barredAt, n.iface.held && n.live() && !n.api.told, w.c.now)
 	since(&s.startsAt, n.iface.held && n.live() && n.api.starts, w.c.now)
 	runs := n.running && !n.stalled
@@ -243,6 +244,29 @@ func (w *watch) checkStill(n *node, t vrrp.Transition) {
 	}
 }
 
+// checkHealing: a node that has just become ready leaves the VIP to one that is degraded
+// and serves: what ailed both of them may have healed. If somebody rose or yielded just
+// now, the takeover may have been in view since before.
+func (w *watch) checkHealing(n *node, t vrrp.Transition) {
+	ready := w.c.since(w.nodes[n.id].readyFrom)
+	if t.Cause != vrrp.CauseUnfit || ready >= healWait {
+		return
+	}
+	other := -1
+	for i, m := range w.c.nodes {
+		s := &w.nodes[i]
+		if w.c.since(max(s.roseAt, s.leftAt)) <= healWait+w.bounds.delay && m != n {
+			return
+		}
+		if m.cfg.Addr == t.Peer && m.live() && m.m.Grade() == vrrp.Degraded && w.c.since(s.rankedAt) > healWait+w.bounds.delay {
+			other = i
+		}
+	}
+	if other >= 0 {
+		w.breaks("healing", "n%d has been ready for %v and takes over from n%d, which is degraded", n.id+1, ready, other+1)
+	}
+}
+
 // checkBeenReady: a node that has not been ready since its start never claims.
 func (w *watch) checkBeenReady(n *node) {
 	if !n.wasReady {
@@ -282,7 +306,11 @@ func (w *watch) checkPrompt() {
 			if max(w.nodes[m.id].couldAt, w.nodes[m.id].rankedAt) > s.fellAt || !beats(m, n) {
 				continue
 			}
-			if w.c.since(s.fellAt) > w.bounds.skew(m)+headStart+maxProbe+2*w.bounds.delay {
+			from := s.fellAt
+			if n.m.Grade() == vrrp.Degraded {
+				from = max(from, max(w.nodes[m.id].rankedAt, w.nodes[m.id].wokeAt).Add(healWait))
+			}
+			if w.c.since(from) > w.bounds.skew(m)+headStart+maxProbe+2*w.bounds.delay {
 				w.breaks("prompt", "n%d fell to %s %v ago, and n%d has not taken over", i+1, n.m.Grade(), w.c.since(s.fellAt), m.id+1)
 			}
 		}

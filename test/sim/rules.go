@@ -26,7 +26,7 @@ type ruled struct {
 	stepped vrrp.State      // after the last step
 	told    vrrp.Instant    // a successor's announcement was seen
 	overdue bool            // it slept as Active for too long, and another has spoken
-	bursts  [4]vrrp.Instant // the last announcements since it rose
+	bursts  [5]vrrp.Instant // the last announcements since it rose
 }
 
 func newRuled() ruled {
@@ -172,7 +172,7 @@ func (w *watch) awake(n *node) {
 	}
 }
 
-// announces: no more than one burst per second is provoked, beside those of a
+// announces: no more than one burst of two per second is provoked, beside that of a
 // claim (rule 8).
 func (w *watch) announces(n *node) {
 	b := &w.nodes[n.id].bursts

@@ -45,6 +45,11 @@ func TestSabotage(t *testing.T) {
 		}}, "K3s starts"},
 		{"no linger", sabotage{effects: atOnce}, "make before break"},
 		{"a takeover needs no fresh probe", sabotage{effects: believes}, "common cause"},
+		{"who becomes ready does not let others heal", sabotage{hears: func(_ *node, a *vrrp.Advert) {
+			if vrrp.GradeOf(a.Priority) == vrrp.Degraded {
+				a.Priority = vrrp.WirePriority(vrrp.Down, a.Priority)
+			}
+		}}, "healing"},
 		{"a fallen grade waits for the next advertisement", without(func(_ *node, e vrrp.Event, f vrrp.Effect, _ []vrrp.Effect) bool {
 			return f.Kind == vrrp.Send && (e.String() == "verdict" || e.String() == "demote")
 		}), "prompt"},

@@ -43,26 +43,27 @@ type watch struct {
 
 // watched is what is remembered of one node.
 type watched struct {
-	priority uint8        // its rank at the last event
-	rankedAt vrrp.Instant // when that changed
-	roseAt   vrrp.Instant // became Active
-	leftAt   vrrp.Instant // ceased to be
-	left     vrrp.Cause
-	idleFrom vrrp.Instant // since when it has had the address, running, without being Active
-	goneFrom vrrp.Instant // since when it has had the address without running
-	toldAt   vrrp.Instant // last reason to tell the segment: it rose, or there was a competitor
-	couldAt  vrrp.Instant // since when it could hold the VIP
-	barredAt vrrp.Instant // since when it has had the address without permission
-	startsAt vrrp.Instant // since when it has had it although K3s starts
-	fellAt   vrrp.Instant // when an Active's grade fell
-	sentAt   vrrp.Instant // last advertisement
+	priority  uint8        // its rank at the last event
+	rankedAt  vrrp.Instant // when that changed
+	roseAt    vrrp.Instant // became Active
+	leftAt    vrrp.Instant // ceased to be
+	left      vrrp.Cause
+	idleFrom  vrrp.Instant // since when it has had the address, running, without being Active
+	goneFrom  vrrp.Instant // since when it has had the address without running
+	toldAt    vrrp.Instant // last reason to tell the segment: it rose, or there was a competitor
+	couldAt   vrrp.Instant // since when it could hold the VIP
+	readyFrom vrrp.Instant // since when it is ready, or may be
+	barredAt  vrrp.Instant // since when it has had the address without permission
+	startsAt  vrrp.Instant // since when it has had it although K3s starts
+	fellAt    vrrp.Instant // when an Active's grade fell
+	sentAt    vrrp.Instant // last advertisement
 	ruled
 }
 
 func newWatch(c *cluster, nodes int) watch {
 	w := watch{c: c, nodes: make([]watched, nodes), nowhere: make([]vrrp.Instant, nodes)}
 	for i := range w.nodes {
-		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, barredAt: vrrp.Never, startsAt: vrrp.Never, fellAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1, ruled: newRuled()}
+		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, readyFrom: vrrp.Never, barredAt: vrrp.Never, startsAt: vrrp.Never, fellAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1, ruled: newRuled()}
 		w.beside = append(w.beside, make([]vrrp.Instant, nodes))
 	}
 	return w
@@ -116,6 +117,7 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 		w.refrains = w.c.now.Add(muteBackoff)
 	}
 	w.checkStill(n, t)
+	w.checkHealing(n, t)
 	switch {
 	case t.To == vrrp.Active:
 		w.checkSilence(n, t)
