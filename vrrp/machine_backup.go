@@ -133,7 +133,9 @@ func (m *Machine) heardWorse(a Advert) {
 		return
 	}
 	m.riseSoon(a, CauseUnfit)
-	m.rise.at = min(m.rise.at, pending.at)
+	if GradeOf(a.Priority) == Down {
+		m.rise.at = min(m.rise.at, pending.at) // of one that left; a degraded one has succeeded it
+	}
 	m.do(Probe)
 }
 

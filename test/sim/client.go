@@ -48,6 +48,7 @@ func (cl *client) learn(n *node) {
 		return
 	}
 	cl.entry, cl.changed, cl.silent = n, cl.c.now, vrrp.Never
+	cl.c.watch.changes = true
 	cl.c.logf("client %d believes in n%d", cl.id-len(cl.c.nodes)+1, n.id+1)
 }
 
@@ -77,6 +78,6 @@ func (cl *client) ask() {
 		if !n.iface.held || !cl.reaches(n) {
 			continue
 		}
-		cl.c.net.send(n.id, cl.id, func() { cl.learn(n) })
+		cl.c.net.send(n.id, cl.id, event{do: func() { cl.learn(n) }})
 	}
 }

@@ -21,6 +21,8 @@ type cluster struct {
 	nodes    []*node
 	clients  []*client
 	watch    watch
+	rests    rests
+	calm     bool // no jitter: everything takes its least time
 	sabotage sabotage
 	trace    io.Writer // nil: none
 	observe  func()    // after each event, if not nil
@@ -55,30 +57,42 @@ func newCluster(seed uint64, p plan, s sabotage, trace io.Writer) *cluster {
 
 // run lets time pass until the given instant, or until an invariant is broken.
 func (c *cluster) run(until vrrp.Instant) error {
-	for c.watch.broken == nil && len(c.queue.items) > 0 && c.queue.items[0].at <= until {
-		it := c.queue.take()
-		c.now = it.at
-		it.do()
-		c.watch.check()
+	for c.watch.broken == nil && c.queue.next() <= until {
+		c.now = c.queue.next()
+		e := c.queue.take()
+		e.happen()
+		c.watch.check(e.node)
 		if c.observe != nil {
 			c.observe()
 		}
 	}
 	if c.watch.broken == nil {
 		c.now = max(c.now, until)
-		c.watch.check()
+		c.watch.check(nil)
 	}
 	return c.watch.broken
+}
+
+func (e *event) happen() {
+	switch n := e.node; {
+	case e.process != 0 && (n.process != e.process || !n.running):
+	case e.advert != nil:
+		n.receive(*e.advert)
+	default:
+		e.do()
+	}
 }
 
 // runFor lets d pass.
 func (c *cluster) runFor(d time.Duration) error { return c.run(c.now.Add(d)) }
 
-func (c *cluster) after(d time.Duration, do func()) { c.queue.put(c.now.Add(d), do) }
+func (c *cluster) after(d time.Duration, do func()) { c.afterAll(d, event{do: do}) }
+
+func (c *cluster) afterAll(d time.Duration, e event) { c.queue.put(c.now.Add(d), e) }
 
 // between returns a random duration from lo to hi.
 func (c *cluster) between(lo, hi time.Duration) time.Duration {
-	if hi <= lo {
+	if c.calm || hi <= lo {
 		return lo
 	}
 	return lo + time.Duration(c.rng.Int64N(int64(hi-lo)))

@@ -88,7 +88,7 @@ func (i *iface) extend() {
 	i.lease = i.n.c.now.Add(lease)
 	if !i.sweep {
 		i.sweep = true
-		i.n.c.queue.put(i.lease.Add(i.n.c.between(0, maxSweep)), i.expire)
+		i.n.c.queue.put(i.lease.Add(i.n.c.between(0, maxSweep)), event{do: i.expire, node: i.n})
 	}
 }
 
@@ -99,7 +99,7 @@ func (i *iface) expire() {
 	case !i.held || i.n.c.sabotage.leaseForever:
 	case i.lease > i.n.c.now:
 		i.sweep = true
-		i.n.c.queue.put(i.lease.Add(i.n.c.between(0, maxSweep)), i.expire)
+		i.n.c.queue.put(i.lease.Add(i.n.c.between(0, maxSweep)), event{do: i.expire, node: i.n})
 	default:
 		i.n.logf("lease expires")
 		i.n.c.watch.expired(i.n)

@@ -8,8 +8,12 @@ import (
 
 // check checks all invariants that are about states. Those about steps are
 // checked when the step is taken: checkStill, checkBeenReady, checkQuiet,
-// checkSilence, released, and most of those in rules.go.
-func (w *watch) check() {
+// checkSilence, released, and most of those in rules.go. Something has happened to
+// n; nil: to any node.
+func (w *watch) check(n *node) {
+	if w.idle(n) {
+		return
+	}
 	for i, n := range w.c.nodes {
 		w.note(n, &w.nodes[i])
 		w.checkStale(n, &w.nodes[i])
@@ -20,6 +24,7 @@ func (w *watch) check() {
 	w.checkPrompt()
 	w.checkSettled()
 	w.checkClients()
+	w.looked()
 }
 
 // note keeps the times that the invariants need.

@@ -27,16 +27,16 @@ func (w *network) passes(i, j int) bool { return !w.cut[i][j] && !w.down[i] && !
 
 // send delivers a frame after a delay, never, or twice. It reports whether it
 // was lost by chance.
-func (w *network) send(from, to int, deliver func()) (lost bool) {
+func (w *network) send(from, to int, deliver event) (lost bool) {
 	if !w.passes(from, to) {
 		return false
 	}
 	if w.c.chance(w.loss) {
 		return true
 	}
-	w.c.after(w.c.between(minDelay, w.maxDelay), deliver)
+	w.c.afterAll(w.c.between(minDelay, w.maxDelay), deliver)
 	if w.c.chance(w.dup) {
-		w.c.after(w.c.between(minDelay, w.maxDelay), deliver)
+		w.c.afterAll(w.c.between(minDelay, w.maxDelay), deliver)
 	}
 	return false
 }

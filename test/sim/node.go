@@ -30,7 +30,7 @@ type node struct {
 	process  uint64 // counts the processes, so that what an earlier one began ends with it
 	inbox    []vrrp.Event
 	stepping bool
-	wakeAt   vrrp.Instant
+	alarm    alarm
 	received []vrrp.Advert // while stalled: in the socket
 	pending  []vrrp.Event  // while stalled: from the kernel and from other goroutines
 
@@ -50,7 +50,7 @@ type node struct {
 func newNode(c *cluster, id int, cfg vrrp.Config, watchUnit, neverUp bool) *node {
 	cfg.Addr = netip.AddrFrom4([4]byte{198, 51, 100, byte(11 + id)})
 	n := &node{c: c, id: id, cfg: cfg, sentAt: -1 << 62, heardAt: -1 << 62}
-	n.iface = iface{n: n}
+	n.iface, n.alarm = iface{n: n}, alarm{n: n}
 	n.api = api{n: n, watchUnit: watchUnit, broken: neverUp, truth: ready, unitActive: true}
 	if neverUp {
 		n.api.truth = hung
@@ -92,7 +92,8 @@ func (n *node) start(r restart) {
 	cfg.HasBeenReady = r.beenReady || n.c.sabotage.inherits
 	n.m = vrrp.New(cfg)
 	n.process++
-	n.running, n.stalled, n.stopping, n.wakeAt = true, false, false, vrrp.Never
+	n.running, n.stalled, n.stopping = true, false, false
+	n.alarm.reset()
 	n.inbox, n.received, n.pending = n.inbox[:0], n.received[:0], n.pending[:0]
 	n.wasReady = r.beenReady
 	n.c.watch.started(n)
@@ -123,28 +124,19 @@ func (n *node) start(r restart) {
 
 // every does something again and again while this process lives.
 func (n *node) every(d time.Duration, do func()) {
-	process := n.process
 	var again func()
 	again = func() {
-		if n.process != process || !n.running {
-			return
-		}
 		if !n.stalled {
 			do()
 		}
-		n.c.after(d, again)
+		n.later(d, again)
 	}
-	n.c.after(d, again)
+	n.later(d, again)
 }
 
 // later does something after d if this process still lives.
 func (n *node) later(d time.Duration, do func()) {
-	process := n.process
-	n.c.after(d, func() {
-		if n.process == process && n.running {
-			do()
-		}
-	})
+	n.c.afterAll(d, event{do: do, node: n, process: n.process})
 }
 
 // end ends the process, in whatever way.
@@ -226,35 +218,16 @@ func (n *node) step(e vrrp.Event) {
 		return
 	}
 	n.stepping = true
-	for len(n.inbox) > 0 && n.running {
-		e := n.inbox[0]
-		n.inbox = n.inbox[1:]
+	for i := 0; i < len(n.inbox) && n.running; i++ {
+		e := n.inbox[i]
 		for _, f := range n.c.sabotage.change(n, e, n.m.Step(n.c.now, e)) {
 			n.do(f)
 		}
 		n.c.watch.stepped(n, e)
 	}
+	n.inbox = n.inbox[:0]
 	n.stepping = false
-	n.arm()
-}
-
-// arm sets the timer to the machine's deadline.
-func (n *node) arm() {
-	at := n.m.Deadline()
-	if at == n.wakeAt || !n.running {
-		return
-	}
-	n.wakeAt = at
-	if at == vrrp.Never {
-		return
-	}
-	late := n.c.between(0, maxLate)
-	n.later(max(0, at.Sub(n.c.now))+late, func() {
-		if n.wakeAt == at && !n.stalled {
-			n.wakeAt = vrrp.Never
-			n.step(vrrp.Tick())
-		}
-	})
+	n.alarm.arm()
 }
 
 func (n *node) do(f vrrp.Effect) {
@@ -292,12 +265,12 @@ func (n *node) send(priority uint8) {
 	}
 	n.c.watch.sends(n, priority)
 	n.sentAt = n.c.now
-	a := vrrp.Advert{Src: n.cfg.Addr, Priority: priority, Interval: n.cfg.AdvertInterval}
+	a := &vrrp.Advert{Src: n.cfg.Addr, Priority: priority, Interval: n.cfg.AdvertInterval}
 	for _, to := range n.c.nodes {
 		if to == n {
 			continue
 		}
-		if n.c.net.send(n.id, to.id, func() { to.receive(a) }) {
+		if n.c.net.send(n.id, to.id, event{advert: a, node: to}) {
 			n.logf("its advertisement to n%d is lost", to.id+1)
 			n.c.watch.lost(n, to)
 		}
@@ -312,13 +285,13 @@ func (n *node) announce() {
 	}
 	n.c.watch.announces(n)
 	for _, cl := range n.c.clients {
-		if n.c.net.send(n.id, cl.id, func() { cl.hear(n) }) {
+		if n.c.net.send(n.id, cl.id, event{do: func() { cl.hear(n) }}) {
 			cl.lostAt = n.c.now
 		}
 	}
 	for _, to := range n.c.nodes {
 		if to != n {
-			n.c.net.send(n.id, to.id, to.overhear)
+			n.c.net.send(n.id, to.id, event{do: to.overhear, node: to})
 		}
 	}
 }

@@ -43,6 +43,13 @@ func (r *ruled) forgetBursts() {
 	}
 }
 
+// ages is a rest that was jumped over.
+func (w *watch) ages(d time.Duration) {
+	for i := range w.nodes {
+		w.nodes[i].fell = w.nodes[i].fell.Add(-d)
+	}
+}
+
 // begun is a new process that has done its first steps. It is Active if it was right
 // to resume, and only then (rule 7).
 func (w *watch) begun(n *node, resumes bool) {
@@ -206,7 +213,7 @@ func (w *watch) checkRules(n *node, s *watched) {
 
 // checkFall: a crash is seen at once, a hang after three probes (rule 4).
 func (w *watch) checkFall(n *node, s *watched) {
-	if !n.live() || n.api.grade == vrrp.Down || n.api.truth < hung {
+	if !falls(n) {
 		return
 	}
 	from, allowed := n.api.since, maxDeath
@@ -221,16 +228,25 @@ func (w *watch) checkFall(n *node, s *watched) {
 	}
 }
 
+// falls reports whether n's rank is to fall, and has not.
+func falls(n *node) bool {
+	return n.live() && n.api.grade != vrrp.Down && n.api.truth >= hung
+}
+
 // checkLeaver: who leaves says so in each interval until somebody succeeds (rule 5).
 func (w *watch) checkLeaver(n *node, s *watched) {
-	if !n.running || n.stalled || n.m.State() == vrrp.Active || !n.m.Holding() || n.sendFails || !n.linkUp() {
-		return
-	}
-	leaves := s.left == vrrp.CauseShutdown || s.left == vrrp.CauseUnready
-	if !leaves || max(n.heardAt, s.told) >= s.leftAt {
+	if !leaves(n, s) || max(n.heardAt, s.told) >= s.leftAt {
 		return
 	}
 	if quiet := w.c.since(max(n.sentAt, w.faultAt)); quiet > n.cfg.AdvertInterval+2*maxLate {
 		w.breaks("leaver", "n%d leaves, nobody succeeds, and it has not said so for %v", n.id+1, quiet)
 	}
+}
+
+// leaves reports whether n leaves, and can say so.
+func leaves(n *node, s *watched) bool {
+	if !n.running || n.stalled || n.m.State() == vrrp.Active || !n.m.Holding() || n.sendFails || !n.linkUp() {
+		return false
+	}
+	return s.left == vrrp.CauseShutdown || s.left == vrrp.CauseUnready
 }

@@ -101,11 +101,21 @@ func TestSabotage(t *testing.T) {
 				_, err := simulate(s, test.sabotage, nil)
 				if v := (*Violation)(nil); errors.As(err, &v) && v.Invariant == test.invariant {
 					t.Logf("seed %d: %v", s, err)
+					noticesWhenAlwaysChecking(t, s, test.sabotage, err)
 					return
 				}
 			}
 			t.Errorf("invariant %q has not noticed in %d seeds", test.invariant, seeds)
 		})
+	}
+}
+
+// noticesWhenAlwaysChecking holds that what is left out of the checks does no harm.
+func noticesWhenAlwaysChecking(t *testing.T, seed uint64, s sabotage, want error) {
+	c := randomCluster(seed, s, nil)
+	c.watch.always = true
+	if err := c.scenario(); err == nil || err.Error() != want.Error() {
+		t.Errorf("checked after each event: %v", err)
 	}
 }
 

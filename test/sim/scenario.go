@@ -21,17 +21,37 @@ type Result struct {
 // for each thing that happens.
 func Simulate(seed uint64, trace io.Writer) (Result, error) { return simulate(seed, sabotage{}, trace) }
 
-// Soak runs a random cluster of the same kind for so long: bouts of faults, and
-// between them up to half an hour in which nothing happens and nothing may.
+// Soak runs a random cluster of the same kind for so long, as days are: some bouts of
+// faults, one soon after the other, and then up to three hours in which nothing
+// happens and nothing may. Of fifty clusters one goes through these hours as through
+// all others; the others pass over what repeats itself (see rest.go).
 func Soak(seed uint64, d time.Duration, trace io.Writer) (Result, error) {
 	c := randomCluster(seed, sabotage{}, trace)
+	if seed%50 == 0 {
+		c.rests = lively
+	}
+	err := c.soak(d)
+	return c.result(), err
+}
+
+func (c *cluster) soak(d time.Duration) error {
 	err := c.settle()
 	for err == nil && c.since(c.begin) < d {
-		if err = c.chaosAndPeace(); err == nil {
-			err = c.runFor(c.between(0, 30*time.Minute))
+		err = c.burstAndRest()
+	}
+	return err
+}
+
+func (c *cluster) burstAndRest() error {
+	for range 1 + c.rng.IntN(8) {
+		if err := c.chaosAndPeace(); err != nil {
+			return err
+		}
+		if err := c.runFor(c.between(0, 3*time.Minute)); err != nil {
+			return err
 		}
 	}
-	return c.result(), err
+	return c.rest(c.rng.IntN(int(3 * time.Hour / restPeriod)))
 }
 
 func simulate(seed uint64, s sabotage, trace io.Writer) (Result, error) {
@@ -142,7 +162,7 @@ func (c *cluster) chaos(d time.Duration) error {
 	end := c.now.Add(d)
 	over := false
 	for at := c.now; at < end; at = at.Add(c.between(0, 2*pause)) {
-		c.queue.put(at, func() {
+		c.queue.put(at, event{do: func() {
 			if stop := faults[c.rng.IntN(len(faults))].does(c); stop != nil {
 				c.after(c.between(0, 2*lasts), func() {
 					if !over {
@@ -150,7 +170,7 @@ func (c *cluster) chaos(d time.Duration) error {
 					}
 				})
 			}
-		})
+		}})
 	}
 	err := c.run(end)
 	over = true

@@ -24,26 +24,25 @@ func TestSeeds(t *testing.T) {
 	if testing.Short() {
 		n /= 10
 	}
-	var next, done, virtual, takeovers atomic.Int64
+	p := newProgress(*first, uint64(n))
+	var next atomic.Uint64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				s := *first + uint64(i)
+			for i := next.Add(1) - 1; i < uint64(n); i = next.Add(1) - 1 {
+				s := *first + i
 				r, err := play(s, nil)
-				virtual.Add(int64(r.Virtual))
-				takeovers.Add(int64(r.Takeovers))
-				if d := done.Add(1); *hours > 0 && d%100 == 0 {
-					t.Logf("%d of %d clusters", d, n)
-				}
 				if err != nil {
 					t.Errorf("seed %d: %v\n\tgo test ./test/sim -run 'TestSeed$' -seed=%d -hours=%v -v", s, err, s, *hours)
+				}
+				if line := p.add(s, r); line != "" {
+					t.Log(line)
 				}
 			}
 		})
 	}
 	workers.Wait()
-	t.Logf("%d clusters, %.0f hours, %d takeovers", n, time.Duration(virtual.Load()).Hours(), takeovers.Load())
+	t.Log(p)
 }
 
 // play runs a seed in the way that the flags ask for.

@@ -30,6 +30,11 @@ type watch struct {
 	refrains  vrrp.Instant // until then a router that could not send challenges nobody
 	bounds    bounds
 
+	always     bool // check after each event
+	changes    bool // something changed beside the nodes
+	runs       bool // time runs for an invariant
+	wasSettled bool
+
 	still        bool // nothing may move: all nodes have become equally bad
 	disturbances int
 	losses       int
@@ -58,6 +63,7 @@ type watched struct {
 	fellAt    vrrp.Instant // when an Active's grade fell
 	sentAt    vrrp.Instant // last advertisement
 	ruled
+	look look
 }
 
 func newWatch(c *cluster, nodes int) watch {
@@ -78,15 +84,15 @@ func (w *watch) breaks(invariant, format string, args ...any) {
 }
 
 func (w *watch) disturbed() {
-	w.disturbAt = w.c.now
+	w.disturbAt, w.changes = w.c.now, true
 	w.disturbances++
 	w.bounds = boundsOf(w.c)
 }
 
-func (w *watch) faulted() { w.faultAt = w.c.now }
+func (w *watch) faulted() { w.faultAt, w.changes = w.c.now, true }
 
 func (w *watch) lost(from, to *node) {
-	w.lossAt = w.c.now
+	w.lossAt, w.changes = w.c.now, true
 	w.losses++
 	w.beside[min(from.id, to.id)][max(from.id, to.id)] = vrrp.Never
 }
