@@ -47,7 +47,7 @@ func (c *cluster) burstAndRest() error {
 		if err := c.chaosAndPeace(); err != nil {
 			return err
 		}
-		if err := c.runFor(c.between(0, 3*time.Minute)); err != nil {
+		if err := c.runFor(c.between(0, time.Minute)); err != nil {
 			return err
 		}
 	}
