@@ -257,6 +257,28 @@ func TestPriorityByHost(t *testing.T) {
 	}
 }
 
+func TestPriorityUnique(t *testing.T) {
+	for _, tt := range []struct {
+		name, line string
+		unique     bool
+	}{
+		{"left out", "", false},
+		{"the default", "priority = 200", false},
+		{"one of this host", "priority = 240", true},
+		{"one for all hosts that are not listed", "priority = 150\npriority_by_host = { other = 250 }", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := Parse("vipd.toml", []byte(minimal+tt.line), Host{Name: "a"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.VIPs[0].PriorityUnique; got != tt.unique {
+				t.Errorf("unique %t, want %t", got, tt.unique)
+			}
+		})
+	}
+}
+
 func TestParseTooLarge(t *testing.T) {
 	_, err := Parse("vipd.toml", make([]byte, maxSize+1), Host{})
 	want := "vipd.toml:1: larger than 256 KiB: this cannot be a vipd.toml"

@@ -72,6 +72,7 @@ func TestDraftParses(t *testing.T) {
 	c.URL, c.DataDir, c.Unit = d.URL, d.DataDir, d.Unit
 	v.Addresses, v.Interface, v.VRID, v.Priority = d.Addresses, d.Interface, d.VRID, d.Priority
 	v.AdvertInterval, v.Peers = d.AdvertInterval, d.Peers
+	v.PriorityUnique = true
 	if diff := cmp.Diff(want, parse(t, string(text)), addrs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -6,10 +6,12 @@ import (
 	"strings"
 )
 
-// readPriorityByHost resolves the priority of the VIP in t for host.
+// readPriorityByHost resolves the priority of the VIP in t for host. Without a table for
+// it, a priority that is not the default was chosen for this host.
 func readPriorityByHost(t value, vip *VIP, host Host) {
 	table, ok := t.entry("priority_by_host")
 	if !ok {
+		vip.PriorityUnique = vip.Priority != defaultVIP().Priority
 		return
 	}
 	entries, ok := table.data.(map[string]any)

@@ -18,7 +18,8 @@ type VIP struct {
 	Priority  uint8        // of this host, 100 to 254
 
 	// PriorityUnique tells that, going by the file, no other host has this
-	// Priority: Backups then need not spread their takeover.
+	// Priority. Backups then do not spread their takeover, which would bring those
+	// whose priorities are near out of order.
 	PriorityUnique bool
 
 	AdvertInterval time.Duration // Advertisement_Interval: 10 ms to 40.95 s in steps of 10 ms
