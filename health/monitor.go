@@ -100,11 +100,12 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// ProbeNow begins a fresh probe of every check at once, beside those that are
-// under way. It returns without waiting for the answers.
+// ProbeNow begins a fresh probe of every check within 2 ms, beside those that are
+// under way. It returns without waiting for the answers. Who calls within that time
+// shares the probe.
 func (m *Monitor) ProbeNow() {
 	for _, r := range m.runners {
-		r.wake()
+		r.refresh()
 	}
 }
 

@@ -453,3 +453,30 @@ func TestRunLeavesNothing(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+// TestProbeNowIsShared: the routers of a node ask within a moment of each other, and
+// each wants a probe that began after it asked.
+func TestProbeNowIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rounds []time.Time
+		c := Check{Type: typeTCP, Interval: time.Hour, Timeout: time.Second, Fall: 1, Rise: 1}
+		p := newProbe(Alive, c.Timeout, 3, func(context.Context) error { rounds = append(rounds, time.Now()); return nil })
+		r, results := newRunner(0, c), make(chan Result, 100)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); r.loop(ctx, []probe{p}, results) }()
+		synctest.Wait()
+		var asked time.Time
+		for range 32 {
+			r.refresh()
+			asked = time.Now()
+			time.Sleep(50 * time.Microsecond)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		<-done
+		if len(rounds) != 2 || rounds[1].Before(asked) || rounds[1].Sub(asked) > gathering {
+			t.Errorf("rounds at %v, the last asked at %v: want one at the start and one within %v of that", rounds, asked, gathering)
+		}
+	})
+}

@@ -13,13 +13,18 @@ type runner struct {
 	index int
 	unit  *unitProbe // of a systemd check
 
-	now  chan struct{} // a probe is wanted at once
-	lost chan struct{} // the server closed a connection
+	now   chan struct{} // a probe is wanted at once
+	asked chan struct{} // a fresh probe is wanted, perhaps by several
+	lost  chan struct{} // the server closed a connection
 }
 
 // headStart is how long an answer to the first question is waited for before the
 // second is asked. A server that is ready has answered by then.
 const headStart = 50 * time.Millisecond
+
+// gathering is how long a round that is asked for waits for others to ask too: the
+// routers of a node do so within a moment, and share the answer.
+const gathering = 2 * time.Millisecond
 
 // rushes is how many probes within one interval a closed connection may cause:
 // enough to tell a dying server from one that closes its connections all the time.
@@ -39,7 +44,7 @@ func newProbe(q Question, timeout time.Duration, inFlight int, ask func(context.
 }
 
 func newRunner(i int, c Check) *runner {
-	r := &runner{check: c, index: i, now: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
+	r := &runner{check: c, index: i, now: make(chan struct{}, 1), asked: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 	if c.Type == typeSystemd {
 		r.unit = newUnitProbe(c.Unit)
 	}
@@ -48,6 +53,9 @@ func newRunner(i int, c Check) *runner {
 
 // wake asks for a round at once.
 func (r *runner) wake() { signal(r.now) }
+
+// refresh asks for a round soon.
+func (r *runner) refresh() { signal(r.asked) }
 
 // hangup tells that the server closed a connection: it may have died.
 func (r *runner) hangup() { signal(r.lost) }
@@ -93,12 +101,26 @@ func (r *runner) next(ctx context.Context, tick <-chan time.Time, rushed int) in
 	select {
 	case <-ctx.Done():
 	case <-r.now:
+	case <-r.asked:
+		r.gather(ctx)
 	case <-lost:
 		return rushed + 1
 	case <-tick:
 		return 0
 	}
 	return rushed
+}
+
+// gather lets all who ask at this moment have their answer from one round.
+func (r *runner) gather(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(gathering):
+	}
+	select {
+	case <-r.asked:
+	default:
+	}
 }
 
 // start begins a probe, and a second one if there is one and the first does not
