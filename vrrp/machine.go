@@ -47,6 +47,7 @@ type Config struct {
 	Priority       uint8 // 100 to 254, or PriorityOwner
 	Addr           netip.Addr
 	AdvertInterval time.Duration
+	Align          bool          // advertise at the moments at which the node's other routers do
 	Preempt        bool          // take over from a ready Active of lower priority
 	PreemptDelay   time.Duration // how long to watch such a one first
 	ReleaseOnDown  bool          // leave when the API server is down, rather than hold on as a last resort
@@ -474,7 +475,7 @@ func (m *Machine) takeConfig(now Instant, c Config) {
 	m.cfg = c
 	if m.state == Active && old.AdvertInterval != c.AdvertInterval {
 		m.interval = c.AdvertInterval
-		m.adverAt = min(m.adverAt, now.Add(c.AdvertInterval))
+		m.adverAt = min(m.adverAt, m.aligned(now))
 	}
 	if m.state == Backup && !m.heard.Src.IsValid() {
 		m.interval = c.AdvertInterval

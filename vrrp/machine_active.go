@@ -11,11 +11,21 @@ func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	}
 	m.interval = m.cfg.AdvertInterval
 	m.advertise(now)
-	m.adverAt = now.Add(m.interval)
+	m.adverAt = m.aligned(now)
 	if m.permitted || m.holding {
 		m.claim(now)
 	}
 	m.change(Active, c, by)
+}
+
+// aligned returns when to advertise next after an advertisement at now: an interval later,
+// or with Align before that, at a whole number of intervals. So the routers of a node
+// wake it and its Backups together, and those rise together if it dies.
+func (m *Machine) aligned(now Instant) Instant {
+	if !m.cfg.Align {
+		return now.Add(m.interval)
+	}
+	return (now/Instant(m.interval) + 1) * Instant(m.interval)
 }
 
 func (m *Machine) claim(now Instant) {
@@ -124,7 +134,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 			return // an answer would make this router look awake to what is queued behind
 		}
 		m.advertise(now)
-		m.adverAt = now.Add(m.interval)
+		m.adverAt = m.aligned(now)
 		m.announceSoon(now) // it was Active beside us: hosts may know its address still
 		return
 	}
@@ -218,7 +228,7 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 	if m.Priority() != was {
 		m.mayBeLeaving(m.rival)
 		m.advertise(now)
-		m.adverAt = now.Add(m.interval)
+		m.adverAt = m.aligned(now)
 	}
 }
 

@@ -97,9 +97,9 @@ func (o *ordeal) interval() time.Duration {
 
 func (o *ordeal) config() Config {
 	c := Config{Addr: netip.MustParseAddr("198.51.100.11"), Priority: MinPriority + uint8(o.arg(156)), AdvertInterval: o.interval()}
-	flags := o.arg(32)
+	flags := o.arg(64)
 	c.Preempt, c.Linger, c.HasBeenReady = flags&1 != 0, flags&2 != 0, flags&4 != 0
-	c.Spread, c.ReleaseOnDown = flags&8 != 0, flags&16 != 0
+	c.Spread, c.ReleaseOnDown, c.Align = flags&8 != 0, flags&16 != 0, flags&32 != 0
 	c.PreemptDelay = time.Duration(o.arg(3)) * time.Second
 	return c
 }

@@ -117,6 +117,8 @@ func (s *story) configure(t *testing.T, d *datadriven.TestData) {
 			s.cfg.Linger = on
 		case "spread":
 			s.cfg.Spread = on
+		case "align":
+			s.cfg.Align = on
 		case "has-been-ready":
 			s.cfg.HasBeenReady = on
 		default:

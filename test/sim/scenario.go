@@ -87,6 +87,7 @@ func randomPlan(r *rand.Rand) plan {
 		ReleaseOnDown:  r.IntN(6) == 0,
 		Linger:         r.IntN(8) > 0,
 		Spread:         true,
+		Align:          r.IntN(2) == 0,
 	}
 	if r.IntN(6) == 0 {
 		common.PreemptDelay = 2 * time.Second

@@ -198,6 +198,16 @@ func (r *Receiver) Drain() {
 	r.conn.Control(r.drain)
 }
 
+// DrainSince is Drain unless the socket has been found empty at that time or later: of
+// many who look after a stall, one is enough.
+func (r *Receiver) DrainSince(since vrrp.Instant) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if r.empty < since {
+		r.conn.Control(r.drain)
+	}
+}
+
 // drainSocket counts rather than looks at arrivals, which say nothing about the
 // order when the wall clock was set meanwhile.
 func (r *Receiver) drainSocket(fd uintptr) {
