@@ -124,12 +124,17 @@ func InterfaceFor(addr netip.Addr) (*net.Interface, error) {
 // removed, for the log. An address with a subnet is not vipd's: it is left alone
 // and reported as an error.
 func Remove(addrs []netip.Addr) (removed []string, err error) {
+	r, err := newRtnl()
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	defer h.Close()
-	all, err := list(h, 0)
+	all, err := r.list(0)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +150,7 @@ func Remove(addrs []netip.Addr) (removed []string, err error) {
 		if err := destroyOnce(a.Addr()); err != nil {
 			errs = append(errs, fmt.Errorf("%w: %w", ErrConnectionsLeft, err))
 		}
-		if err := a.remove(h); err != nil {
+		if err := r.remove(a); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -155,37 +160,13 @@ func Remove(addrs []netip.Addr) (removed []string, err error) {
 	return append(removed, links...), errors.Join(append(errs, err)...)
 }
 
-// list returns the addresses of a family, or of both (0), interface by interface
-// in the kernel's order.
-func list(h *netlink.Handle, f vrrp.Family) ([]assigned, error) {
-	family := map[vrrp.Family]int{0: unix.AF_UNSPEC, vrrp.IPv4: unix.AF_INET, vrrp.IPv6: unix.AF_INET6}[f]
-	raw, err := h.AddrList(nil, family)
-	for n := 0; n < 3 && errors.Is(err, netlink.ErrDumpInterrupted); n++ {
-		raw, err = h.AddrList(nil, family)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
-	}
-	out := make([]assigned, 0, len(raw))
-	for _, r := range raw {
-		ip, ok := netip.AddrFromSlice(r.IP)
-		if !ok {
-			continue
-		}
-		bits, _ := r.Mask.Size()
-		out = append(out, assigned{Prefix: netip.PrefixFrom(ip, bits), index: r.LinkIndex, flags: r.Flags, scope: r.Scope})
-	}
-	slices.SortStableFunc(out, func(a, b assigned) int { return a.index - b.index }) // the kernel's order is that of a hash
-	return out, nil
-}
-
 func listAll() ([]assigned, error) {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	r, err := newRtnl()
 	if err != nil {
-		return nil, fmt.Errorf("open netlink: %w", err)
+		return nil, err
 	}
-	defer h.Close()
-	return list(h, 0)
+	defer r.close()
+	return r.list(0)
 }
 
 // among returns those of addrs that are on the interface of that index.
@@ -235,32 +216,11 @@ func leased(addr netip.Addr, index int) assigned {
 	return a
 }
 
-func (a assigned) netlink() *netlink.Addr {
-	return &netlink.Addr{
-		IPNet:     &net.IPNet{IP: a.Addr().AsSlice(), Mask: net.CIDRMask(a.Bits(), a.Addr().BitLen())},
-		LinkIndex: a.index,
-		Flags:     a.flags,
-		Scope:     a.scope,
-	}
-}
-
-// put adds the address or renews it, for the time of a Lease. Its preferred
-// lifetime is 0: an IPv6 address that is deprecated is not chosen as a source.
-func (a assigned) put(h *netlink.Handle) error {
-	na := a.netlink()
-	na.ValidLft = int(Lease / time.Second)
-	if err := h.AddrReplace(nil, na); err != nil {
-		return fmt.Errorf("put %v on interface %d: %w", a.Prefix, a.index, err)
-	}
-	return nil
-}
-
 // awaitService waits until the kernel takes packets for addrs. For IPv6 that is
 // not when the address is there but when a worker has joined its solicited-node
 // group and then added its local route, and it says so to subscribers alone; who
 // asks earlier gets no answer, and asks again a second later.
-func awaitService(h *netlink.Handle, addrs []netip.Addr) error {
-	deadline := time.Now().Add(serviceTimeout)
+func awaitService(h *netlink.Handle, addrs []netip.Addr, deadline time.Time) error {
 	for _, a := range addrs {
 		for a.Is6() {
 			routes, err := h.RouteGet(a.AsSlice())
@@ -274,15 +234,4 @@ func awaitService(h *netlink.Handle, addrs []netip.Addr) error {
 		}
 	}
 	return nil
-}
-
-// remove takes the address off. One that is gone, or whose interface is, is no error.
-func (a assigned) remove(h *netlink.Handle) error {
-	na := a.netlink()
-	na.Flags = 0
-	err := h.AddrDel(nil, na)
-	if err == nil || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) {
-		return nil
-	}
-	return fmt.Errorf("take %v off interface %d: %w", a.Prefix, a.index, err)
 }

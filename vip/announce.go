@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/mdlayher/arp"
@@ -21,7 +22,7 @@ import (
 // takes milliseconds to close its socket, also when the process ends.
 type Announcer struct {
 	conn       *packet.Conn
-	forwarding *os.File // sysctl of the interface, IPv6 only; keeps to its network namespace
+	forwarding atomic.Pointer[os.File] // sysctl of the interface, IPv6 only; keeps to its network namespace
 }
 
 // sendTimeout bounds how long a full device queue can hold up the sender.
@@ -36,19 +37,43 @@ func NewAnnouncer(ifi *net.Interface, f vrrp.Family) (*Announcer, error) {
 	if f == vrrp.IPv4 {
 		return &Announcer{conn: conn}, nil
 	}
-	forwarding, err := os.Open(sysctlPath("ipv6", ifi.Name, "forwarding"))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read whether %s forwards IPv6: %w", ifi.Name, err), conn.Close())
+	a := &Announcer{conn: conn}
+	if err := a.Renamed(ifi.Name); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
-	return &Announcer{conn: conn, forwarding: forwarding}, nil
+	return a, nil
+}
+
+// Renamed has an Announcer of IPv6 follow its interface to another name, where the
+// sysctls are now.
+func (a *Announcer) Renamed(name string) error {
+	now, err := os.Open(sysctlPath("ipv6", name, "forwarding"))
+	if err != nil {
+		return fmt.Errorf("read whether %s forwards IPv6: %w", name, err)
+	}
+	if old := a.forwarding.Swap(now); old != nil {
+		return old.Close()
+	}
+	return nil
+}
+
+// Ask sends one question whether another station has addr, as [Conflict] does; an [Ear]
+// that listens for the address hears the answer. mac is the interface's.
+func (a *Announcer) Ask(mac net.HardwareAddr, addr netip.Addr) error {
+	addr = addr.Unmap()
+	if err := send(a.conn, question(mac, addr)); err != nil {
+		return fmt.Errorf("ask for %v: %w", addr, err)
+	}
+	return nil
 }
 
 // Close closes the socket.
 func (a *Announcer) Close() error {
-	if a.forwarding == nil {
-		return a.conn.Close()
+	err := a.conn.Close()
+	if f := a.forwarding.Load(); f != nil {
+		err = errors.Join(err, f.Close())
 	}
-	return errors.Join(a.conn.Close(), a.forwarding.Close())
+	return err
 }
 
 // announce sends, for each address, gratuitous ARP in both forms, for some
@@ -77,11 +102,12 @@ func announcements(mac net.HardwareAddr, addr netip.Addr, router bool) [][]byte 
 
 // forwards tells whether the interface is a router's (RFC 4861, section 7.2.4).
 func (a *Announcer) forwards() bool {
-	if a.forwarding == nil {
+	f := a.forwarding.Load()
+	if f == nil {
 		return false
 	}
 	b := make([]byte, 1)
-	_, err := a.forwarding.ReadAt(b, 0)
+	_, err := f.ReadAt(b, 0)
 	return (err == nil || errors.Is(err, io.EOF)) && b[0] == '1'
 }
 

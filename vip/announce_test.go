@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/test/lab"
+	"github.com/vipd/vipd/vrrp"
 )
 
 func TestC41OnTheWire(t *testing.T) {
@@ -81,4 +82,25 @@ func TestC44NeighbourMovesItsEntry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An interface with another name forwards as before.
+func TestAnnouncerRenamed(t *testing.T) {
+	_, a, _ := twoNodes(t, "sysctl", "ip")
+	run(t, a, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+	in(t, a, func() error {
+		out, err := NewAnnouncer(eth0(t, a), vrrp.IPv6)
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		run(t, a, "ip", "link", "set", "eth0", "name", "lan0")
+		if err := out.Renamed("lan0"); err != nil {
+			return err
+		}
+		if !out.forwards() {
+			t.Error("not a router any more")
+		}
+		return nil
+	})
 }

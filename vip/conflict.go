@@ -47,14 +47,10 @@ func Conflict(ctx context.Context, ifi *net.Interface, addr netip.Addr) (mac net
 	}
 	defer conn.Close()
 
-	probe := nsProbe
-	if addr.Is4() {
-		probe = arpProbe
-	}
 	again := time.NewTicker(probeInterval)
 	defer again.Stop()
 	for {
-		if err := send(conn, probe(ifi.HardwareAddr, addr)); err != nil {
+		if err := send(conn, question(ifi.HardwareAddr, addr)); err != nil {
 			return nil, false, fmt.Errorf("probe for %v on %s: %w", addr, ifi.Name, err)
 		}
 		select {
@@ -67,4 +63,11 @@ func Conflict(ctx context.Context, ifi *net.Interface, addr netip.Addr) (mac net
 		case <-again.C:
 		}
 	}
+}
+
+func question(mac net.HardwareAddr, addr netip.Addr) []byte {
+	if addr.Is4() {
+		return arpProbe(mac, addr)
+	}
+	return nsProbe(mac, addr)
 }

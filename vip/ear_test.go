@@ -108,3 +108,25 @@ func TestConflict(t *testing.T) {
 		})
 	}
 }
+
+// An Announcer asks, and an Ear hears the answer.
+func TestAsk(t *testing.T) {
+	_, a, b := twoNodes(t)
+	for _, v := range []netip.Addr{netB4.Addr(), netB6.Addr()} {
+		t.Run(vrrp.FamilyOf(v).String(), func(t *testing.T) {
+			heard := listen(t, a, v)
+			var out *Announcer
+			in(t, a, func() (err error) {
+				out, err = NewAnnouncer(eth0(t, a), vrrp.FamilyOf(v))
+				return err
+			})
+			defer out.Close()
+			if err := out.Ask(eth0(t, a).HardwareAddr, v); err != nil {
+				t.Fatal(err)
+			}
+			if got := next(t, heard); got.Addr != v || !slices.Equal(got.MAC, eth0(t, b).HardwareAddr) {
+				t.Errorf("heard %+v, want %v at %v", got, v, eth0(t, b).HardwareAddr)
+			}
+		})
+	}
+}

@@ -106,17 +106,35 @@ func start(t testing.TB, n *lab.Node, cfg Config) *running {
 	if cfg.Clock == nil {
 		cfg.Clock = monotonic
 	}
+	if cfg.Keeper == nil {
+		cfg.Keeper = keeper(t, n, vrrp.FamilyOf(cfg.Addrs[0]))
+	}
 	in(t, n, func() (err error) {
 		r.Holder, err = NewHolder(cfg)
 		return err
 	})
-	background(t, r.Run)
 	t.Cleanup(func() {
 		if err := r.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return r
+}
+
+// keeper returns a Keeper at work.
+func keeper(t testing.TB, n *lab.Node, f vrrp.Family) (k *Keeper) {
+	t.Helper()
+	in(t, n, func() (err error) {
+		k, err = NewKeeper(f)
+		return err
+	})
+	t.Cleanup(func() {
+		if err := k.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	background(t, k.Run)
+	return k
 }
 
 // background runs f until the test ends, and waits for it.

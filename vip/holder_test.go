@@ -236,31 +236,63 @@ func TestBlockedWriteIsUndone(t *testing.T) {
 	}
 }
 
-func TestRunCarriesOutTheLastRelease(t *testing.T) {
+func TestCloseCarriesOutTheLastRelease(t *testing.T) {
 	_, a, _ := twoNodes(t)
-	h := start(t, a, Config{Addrs: []netip.Addr{vip4}})
+	k := keeper(t, a, vrrp.IPv4)
+	h := start(t, a, Config{Addrs: []netip.Addr{vip4}, Keeper: k})
 	h.Claim()
 	h.done(OpClaim)
-
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	last := &running{t: t, events: make(chan Event, 8)}
+	var last *Holder
 	in(t, a, func() (err error) {
-		last.Holder, err = NewHolder(Config{
-			Interface: h.cfg.Interface, Addrs: h.cfg.Addrs, Clock: monotonic,
-			Report: func(e Event) { last.events <- e },
-		})
+		last, err = NewHolder(Config{Interface: h.cfg.Interface, Addrs: h.cfg.Addrs, Keeper: k, Clock: monotonic, Report: func(Event) {}})
 		return err
 	})
-	defer last.Close()
 	last.Release()
-	last.Claim()
-	if err := last.Run(ended); err != nil {
+	if err := last.Close(); err != nil {
 		t.Fatal(err)
 	}
-	last.done(OpRelease)
+	last.Claim()
 	if has(t, a, vip4) {
 		t.Error("the address is still there, or again")
+	}
+}
+
+// What many ask for at a time is done for each, and what fails fails for its own.
+func TestKeeperServesMany(t *testing.T) {
+	_, a, _ := twoNodes(t, "ip")
+	foreign := netip.MustParsePrefix("203.0.113.7/24") // with a subnet: not to be claimed
+	run(t, a, "ip", "addr", "add", foreign.String(), "dev", lab.Interface)
+	k := keeper(t, a, vrrp.IPv4)
+	var holders []*running
+	for i := range byte(3 * rtnlBatch / 2) {
+		holders = append(holders, start(t, a, Config{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, i})}, Keeper: k}))
+	}
+	each := func(do func(*Holder), op Op) {
+		t.Helper()
+		for _, h := range holders {
+			do(h.Holder)
+		}
+		for i, h := range holders {
+			if err := h.result(op); (err != nil) != (i == 7 && op != OpRelease) {
+				t.Errorf("%v of %v: %v", op, h.cfg.Addrs, err)
+			}
+		}
+	}
+	each((*Holder).Claim, OpClaim)
+	each(func(h *Holder) { h.Renew(monotonic()) }, OpRenew)
+	if got := len(addrs(t, a)); got != len(holders)+2 { // in both families one of its own
+		t.Errorf("%d addresses, want %d", got, len(holders)+2)
+	}
+	run(t, a, "ip", "addr", "del", holders[70].cfg.Addrs[0].String()+"/32", "dev", lab.Interface)
+	holders[0].Claim() // the Keeper looks anew after it
+	holders[0].done(OpClaim)
+	holders[70].Renew(monotonic())
+	if err := holders[70].result(OpRenew); !errors.Is(err, ErrGone) || has(t, a, holders[70].cfg.Addrs...) {
+		t.Errorf("renewed an address that is gone: %v", err)
+	}
+	each((*Holder).Release, OpRelease)
+	if got := addrs(t, a); len(got) != 3 {
+		t.Errorf("left: %v", got)
 	}
 }
 
@@ -389,12 +421,16 @@ func BenchmarkRenew255(b *testing.B) {
 // BenchmarkRenew255Routers is a round of renewals for 255 routers on one interface,
 // each with an address of its own. Shared is what the agent does.
 func BenchmarkRenew255Routers(b *testing.B) {
-	for name, shared := range map[string]*Census{"shared": new(Census), "each_its_own": nil} {
+	for name, shared := range map[string]bool{"shared": true, "each_its_own": false} {
 		b.Run(name, func(b *testing.B) {
 			a := add(b, lab.NewTest(b), "a", netA4)
+			var k *Keeper
+			if shared {
+				k = keeper(b, a, vrrp.IPv4)
+			}
 			var holders []*running
 			for i := range byte(255) {
-				h := start(b, a, Config{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, i})}, Census: shared})
+				h := start(b, a, Config{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, i})}, Keeper: k})
 				h.Claim()
 				h.done(OpClaim)
 				holders = append(holders, h)
@@ -402,6 +438,8 @@ func BenchmarkRenew255Routers(b *testing.B) {
 			for b.Loop() {
 				for _, h := range holders {
 					h.Renew(monotonic())
+				}
+				for _, h := range holders {
 					h.done(OpRenew)
 				}
 			}

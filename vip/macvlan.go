@@ -25,6 +25,7 @@ import (
 // takes it alone, as an echo of its own.
 type macvlan struct {
 	nl     *netlink.Handle
+	rt     *rtnl
 	link   *netlink.Macvlan
 	ifi    *net.Interface
 	parent *net.Interface
@@ -33,7 +34,7 @@ type macvlan struct {
 
 var macvlanName = regexp.MustCompile(`^vipd[0-9]{1,3}-[46]$`)
 
-func newMacvlan(h *netlink.Handle, parent *net.Interface, f vrrp.Family, vrid uint8) (*macvlan, error) {
+func newMacvlan(h *netlink.Handle, r *rtnl, parent *net.Interface, f vrrp.Family, vrid uint8) (*macvlan, error) {
 	mac := vrrp.VirtualMAC(f, vrid)
 	want := &netlink.Macvlan{
 		LinkAttrs: netlink.LinkAttrs{
@@ -45,7 +46,7 @@ func newMacvlan(h *netlink.Handle, parent *net.Interface, f vrrp.Family, vrid ui
 		},
 		Mode: netlink.MACVLAN_MODE_BRIDGE,
 	}
-	m := &macvlan{nl: h, parent: parent, f: f}
+	m := &macvlan{nl: h, rt: r, parent: parent, f: f}
 	if err := m.adopt(want); err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (m *macvlan) down() error {
 // copyLinkLocal gives the macvlan the parent's link-local address, which is the
 // source of advertisements (RFC 9568, section 5.1.2.1).
 func (m *macvlan) copyLinkLocal() error {
-	all, err := list(m.nl, vrrp.IPv6)
+	all, err := m.rt.list(vrrp.IPv6)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (m *macvlan) copyLinkLocal() error {
 		return err
 	}
 	a := assigned{Prefix: netip.PrefixFrom(addr, 64), index: m.ifi.Index, flags: unix.IFA_F_NODAD, scope: unix.RT_SCOPE_LINK}
-	if err := m.nl.AddrReplace(nil, a.netlink()); err != nil {
+	if err := m.rt.keep(a); err != nil {
 		return fmt.Errorf("copy %v from %s: %w", addr, m.parent.Name, err)
 	}
 	return nil

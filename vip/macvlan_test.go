@@ -185,6 +185,7 @@ func TestMacvlanOfAPredecessorIsAdopted(t *testing.T) {
 
 func TestForeignInterfaceIsNotAdopted(t *testing.T) {
 	_, a, _ := twoNodes(t, "ip")
+	k := keeper(t, a, vrrp.IPv4)
 	for _, tt := range []struct{ name, link string }{
 		{"another type", "name vipd52-4 type veth peer name x"},
 		{"another mode", "link eth0 name vipd52-4 address 00:00:5e:00:01:34 type macvlan mode private"},
@@ -193,7 +194,7 @@ func TestForeignInterfaceIsNotAdopted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			run(t, a, append([]string{"ip", "link", "add"}, strings.Fields(tt.link)...)...)
 			in(t, a, func() error {
-				_, err := NewHolder(Config{Interface: eth0(t, a), Addrs: []netip.Addr{vip4}, VRID: 52, VirtualMAC: true})
+				_, err := NewHolder(Config{Interface: eth0(t, a), Addrs: []netip.Addr{vip4}, VRID: 52, VirtualMAC: true, Keeper: k})
 				if err == nil || !strings.Contains(err.Error(), "another interface") {
 					t.Errorf("took it over: %v", err)
 				}

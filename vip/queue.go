@@ -7,12 +7,13 @@ import (
 	"github.com/vipd/vipd/vrrp"
 )
 
-// queue holds the work that waits for a Holder's goroutine: each operation at
-// most once, so however long that goroutine is blocked, the queue stays small.
+// queue holds the work of a Holder that waits for the Keeper: each operation at
+// most once, so however long that is blocked, the queue stays small.
 type queue struct {
-	mu   sync.Mutex
-	work []work
-	wake chan struct{} // has a value when there is work
+	mu       sync.Mutex
+	work     []work
+	busy     bool          // some of it is being done
+	finished chan struct{} // not nil: nothing new is taken in; closed when all is done
 }
 
 type work struct {
@@ -20,11 +21,12 @@ type work struct {
 	token vrrp.Instant // when the election loop asked for it
 }
 
-func newQueue() queue { return queue{wake: make(chan struct{}, 1)} }
-
 func (q *queue) put(w work) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.finished != nil {
+		return
+	}
 	i := slices.IndexFunc(q.work, func(o work) bool { return o.op == w.op })
 	switch {
 	case w.op == OpRelease:
@@ -37,19 +39,58 @@ func (q *queue) put(w work) {
 	default:
 		q.work[i] = w
 	}
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
 }
 
-func (q *queue) take() (work, bool) {
+// take takes out the next piece of work, if that is op. A renewal may pass an announcement.
+func (q *queue) take(op Op) (work, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.work) == 0 {
+	i := slices.IndexFunc(q.work, func(w work) bool { return w.op == op || w.op != OpAnnounce || op != OpRenew })
+	if i < 0 || q.work[i].op != op {
 		return work{}, false
 	}
-	w := q.work[0]
-	q.work = slices.Delete(q.work, 0, 1)
+	w := q.work[i]
+	q.work, q.busy = slices.Delete(q.work, i, i+1), true
 	return w, true
+}
+
+// done is told that what was taken out is done.
+func (q *queue) done() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.busy = false
+	q.close()
+}
+
+// drop takes an operation out that still waits.
+func (q *queue) drop(op Op) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.work = slices.DeleteFunc(q.work, func(w work) bool { return w.op == op })
+}
+
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.work) == 0
+}
+
+// finish drops all that waits but for a release, and returns when that is done too.
+func (q *queue) finish() {
+	q.mu.Lock()
+	if q.finished == nil {
+		q.finished = make(chan struct{})
+		q.work = slices.DeleteFunc(q.work, func(w work) bool { return w.op != OpRelease })
+		q.close()
+	}
+	finished := q.finished
+	q.mu.Unlock()
+	<-finished
+}
+
+// close tells finish, if all is done. The caller holds q.mu.
+func (q *queue) close() {
+	if q.finished != nil && !q.busy && len(q.work) == 0 {
+		close(q.finished)
+	}
 }

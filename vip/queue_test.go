@@ -24,17 +24,76 @@ func TestQueue(t *testing.T) {
 		{"releases become one", []work{release, claim, release}, []work{release}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			q := newQueue()
+			var q queue
 			for _, w := range tt.in {
 				q.put(w)
 			}
 			var got []work
-			for w, ok := q.take(); ok; w, ok = q.take() {
-				got = append(got, w)
+			for !q.empty() {
+				for op := range opNames {
+					if w, ok := q.take(Op(op)); ok {
+						got = append(got, w)
+						break
+					}
+				}
 			}
 			if d := cmp.Diff(tt.want, got, cmp.AllowUnexported(work{})); d != "" {
 				t.Error(d)
 			}
 		})
+	}
+}
+
+func TestQueueDrop(t *testing.T) {
+	var q queue
+	for _, w := range []work{{op: OpAnnounce}, {op: OpClaim}, {op: OpAnnounce}} {
+		q.put(w)
+	}
+	q.drop(OpAnnounce)
+	if w, ok := q.take(OpClaim); !ok {
+		t.Errorf("%v, %v; want the claim", w, ok)
+	}
+	if !q.empty() {
+		t.Error("something is left")
+	}
+}
+
+func TestQueueRenewalPassesAnnouncement(t *testing.T) {
+	claim, renew, announce := work{op: OpClaim}, work{OpRenew, 1}, work{op: OpAnnounce}
+	var q queue
+	for _, w := range []work{claim, announce, renew} {
+		q.put(w)
+	}
+	if w, ok := q.take(OpRenew); ok {
+		t.Errorf("%v passed the claim", w)
+	}
+	if _, ok := q.take(OpClaim); !ok {
+		t.Fatal("the claim is not the first")
+	}
+	if w, ok := q.take(OpRenew); !ok || w != renew {
+		t.Errorf("got %v, %v: the renewal waits for the announcement", w, ok)
+	}
+}
+
+func TestQueueFinish(t *testing.T) {
+	release := work{op: OpRelease}
+	var q queue
+	q.put(release)
+	q.put(work{op: OpClaim})
+	finished := make(chan struct{})
+	go func() { defer close(finished); q.finish() }()
+	if _, ok := q.take(OpRelease); !ok {
+		t.Fatal("the release was dropped")
+	}
+	select {
+	case <-finished:
+		t.Fatal("finished before the release was done")
+	default:
+	}
+	q.done()
+	<-finished
+	q.put(release)
+	if !q.empty() {
+		t.Error("work was taken in after the end")
 	}
 }

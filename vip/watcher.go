@@ -9,17 +9,19 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
-
-	"github.com/vipd/vipd/vrrp"
 )
 
 // Watcher tells of what happens to the links and addresses of a network
-// namespace. It remembers what it has told, so that the renewal of an address,
-// which the kernel announces each time, is no news.
+// namespace. It remembers what it has told, so that the renewal of an address by
+// others, which the kernel announces each time, is no news. The IPv4 addresses that a
+// Keeper puts or renews are not told at all: with many of them, to hear of it costs as
+// much as to do it. (For IPv6 the kernel does not say who did it.)
 type Watcher struct {
 	report func(Change)
 	nl     *netlink.Handle
+	rt     *rtnl
 	socket *nl.NetlinkSocket
 	known  state
 }
@@ -60,22 +62,48 @@ func NewWatcher(report func(Change)) (*Watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
+	r, err := newRtnl()
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
 	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
 	if err != nil {
 		h.Close()
-		return nil, fmt.Errorf("subscribe to links and addresses: %w", err)
+		return nil, errors.Join(fmt.Errorf("subscribe to links and addresses: %w", err), r.close())
 	}
-	w := &Watcher{report: report, nl: h, socket: s}
-	if w.known, err = look(h); err != nil {
+	w := &Watcher{report: report, nl: h, rt: r, socket: s}
+	if err := w.filter(); err != nil {
+		w.close()
+		return nil, err
+	}
+	if w.known, err = look(h, r); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
+func (w *Watcher) filter() error {
+	code, err := bpf.Assemble(exceptQuiet())
+	if err != nil {
+		return fmt.Errorf("assemble filter: %w", err)
+	}
+	filters := make([]unix.SockFilter, len(code))
+	for i, c := range code {
+		filters[i] = unix.SockFilter{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(filters)), Filter: &filters[0]}
+	if err := unix.SetsockoptSockFprog(w.socket.GetFd(), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		return fmt.Errorf("attach the filter of links and addresses: %w", err)
+	}
+	return nil
+}
+
 func (w *Watcher) close() {
 	w.socket.Close()
 	w.nl.Close()
+	_ = w.rt.close()
 }
 
 // Run reports until ctx ends, then closes the sockets and returns nil.
@@ -103,7 +131,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 }
 
 func (w *Watcher) resync() (err error) {
-	if w.known, err = look(w.nl); err != nil {
+	if w.known, err = look(w.nl, w.rt); err != nil {
 		return err
 	}
 	w.report(Change{Kind: Resync})
@@ -121,9 +149,13 @@ func (w *Watcher) tell(hdr unix.NlMsghdr, data []byte) {
 			return
 		}
 		w.each(w.known.link(stateOf(link.Attrs()), hdr.Type == unix.RTM_DELLINK))
-	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+	case unix.RTM_NEWADDR:
 		if at, usable, ok := parseAddress(data); ok {
-			w.each(w.known.address(at, usable && hdr.Type == unix.RTM_NEWADDR))
+			w.each(w.known.address(at, usable))
+		}
+	case unix.RTM_DELADDR:
+		if at, _, ok := parseAddress(data); ok {
+			w.each(w.known.removed(at))
 		}
 	}
 }
@@ -151,7 +183,7 @@ type place struct {
 	addr  netip.Addr
 }
 
-func look(h *netlink.Handle) (state, error) {
+func look(h *netlink.Handle, r *rtnl) (state, error) {
 	s := state{links: map[int]linkState{}, addrs: map[place]bool{}}
 	links, err := h.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -160,7 +192,7 @@ func look(h *netlink.Handle) (state, error) {
 	for _, l := range links {
 		s.links[l.Attrs().Index] = stateOf(l.Attrs())
 	}
-	addrs, err := list(h, vrrp.Family(0))
+	addrs, err := r.list(0)
 	if err != nil {
 		return s, err
 	}
@@ -206,15 +238,20 @@ func (s state) link(now linkState, gone bool) []Change {
 }
 
 // address takes note of an address and returns what is new about it.
-func (s state) address(at place, there bool) []Change {
-	was := s.addrs[at]
-	if there == was {
-		return nil
-	}
-	if there {
+func (s state) address(at place, usable bool) []Change {
+	switch was := s.addrs[at]; {
+	case usable && !was:
 		s.addrs[at] = true
 		return []Change{{Kind: AddrAdded, Index: at.index, Addr: at.addr}}
+	case was && !usable:
+		return s.removed(at)
 	}
+	return nil
+}
+
+// removed takes note that an address is gone. It need not be known: it may have been a
+// Keeper's.
+func (s state) removed(at place) []Change {
 	delete(s.addrs, at)
 	return []Change{{Kind: AddrRemoved, Index: at.index, Addr: at.addr}}
 }

@@ -43,13 +43,13 @@ func TestC34ExternalDeleteIsReported(t *testing.T) {
 		h.done(OpClaim)
 		h.Renew(monotonic())
 		h.done(OpRenew)
-		if c := until(t, changes, AddrAdded); c.Addr != v || c.Index != eth0(t, a).Index {
-			t.Errorf("added: %+v", c)
-		}
 		run(t, a, "ip", "addr", "del", netip.PrefixFrom(v, v.BitLen()).String(), "dev", lab.Interface)
 		deleted := time.Now()
-		c := next(t, changes) // the renewal was no news
-		if c.Kind != AddrRemoved || c.Addr != v {
+		c := next(t, changes) // the renewal was no news, nor the claim of an IPv4 address
+		if v.Is6() && c.Kind == AddrAdded {
+			c = next(t, changes)
+		}
+		if c.Kind != AddrRemoved || c.Addr != v || c.Index != eth0(t, a).Index {
 			t.Errorf("after the delete: %+v", c)
 		}
 		h.Claim()
@@ -113,10 +113,9 @@ func TestWatcherSurvivesAnOverrun(t *testing.T) {
 	}
 	background(t, w.Run)
 	until(t, changes, Resync)
-	h.Claim()
-	h.done(OpClaim)
-	if c := until(t, changes, AddrAdded); c.Addr != vip4 {
-		t.Errorf("%+v", c)
+	run(t, a, "ip", "addr", "add", "203.0.113.1/32", "dev", lab.Interface)
+	for until(t, changes, AddrAdded).Addr != netip.MustParseAddr("203.0.113.1") {
+		// The link-local address may come late.
 	}
 }
 
