@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,8 @@ type Options struct {
 	Restarting func() bool
 	// Synchronised says why the wall clock is not; nil: ask the kernel, or systemd.
 	Synchronised func(context.Context) error
+	// WallClock is the host's clock; nil: the system's.
+	WallClock func() time.Time
 }
 
 // Units is what the agent wants of systemd.
@@ -71,7 +74,7 @@ type Agent struct {
 	cfg      *config.Config
 	auth     *auth
 	routers  map[id]*placed
-	segments map[segmentKey]*segment
+	segments []*segment
 	stopMon  context.CancelFunc
 	drained  bool  // by the operator
 	barred   error // why signatures need a better clock
@@ -129,12 +132,16 @@ func newAgent(o Options) (*Agent, error) {
 	}
 	a := &Agent{
 		opts: o, clock: c, record: newRecorder(o.Logger), started: time.Now(), save: make(chan struct{}, 1),
-		cfg: cfg, auth: keys, routers: make(map[id]*placed), segments: make(map[segmentKey]*segment),
+		cfg: cfg, auth: keys, routers: make(map[id]*placed),
 		failed: make(chan error, 1), askClock: make(chan struct{}, 1),
 	}
 	if o.Synchronised == nil {
 		a.opts.Synchronised = a.synchronised
 	}
+	if o.WallClock == nil {
+		a.opts.WallClock = time.Now
+	}
+	a.clock.day = &timeOfDay{read: a.opts.WallClock, elapsed: c.now, stepped: a.askAboutClock}
 	a.clockNeeded(false)
 	a.live.Store(new([]*router))
 	return a, nil
@@ -323,7 +330,9 @@ func (a *Agent) publishLive() {
 	for _, p := range a.routers {
 		live = append(live, p.router)
 	}
-	slices.SortFunc(live, func(x, y *router) int { return strings.Compare(x.id.String(), y.id.String()) })
+	slices.SortFunc(live, func(x, y *router) int {
+		return cmp.Or(strings.Compare(x.id.VIP, y.id.VIP), cmp.Compare(x.id.Family, y.id.Family))
+	})
 	a.live.Store(&live)
 }
 
@@ -384,6 +393,7 @@ func (a *Agent) placer(ctx context.Context) {
 
 func (a *Agent) place() {
 	for i, p := range a.routers {
+		a.unplace(p)
 		if p.segment != nil {
 			continue
 		}
@@ -394,8 +404,9 @@ func (a *Agent) place() {
 			a.record.waiting(cfg.Interface, i.Family, p.why)
 			continue
 		}
-		p.segment, p.why = a.segmentOf(name, i.Family), ""
+		p.segment, p.why = a.segmentOf(segmentKey{name, i.Family}, cfg.Interface == ""), ""
 		p.segment.add(p.router, p.resume)
+		p.resume = savedState{}
 	}
 }
 
@@ -416,13 +427,16 @@ func interfaceOf(cfg config.VIP, f vrrp.Family) (string, error) {
 	return "", err
 }
 
-func (a *Agent) segmentOf(name string, f vrrp.Family) *segment {
-	k := segmentKey{name, f}
-	if s := a.segments[k]; s != nil {
-		return s
+// segmentOf returns the segment of an interface, which was found by a subnet or is named.
+func (a *Agent) segmentOf(k segmentKey, found bool) *segment {
+	for _, s := range a.segments {
+		if s.found == found && s.family == k.family && s.name() == k.name {
+			return s
+		}
 	}
-	s := newSegment(name, f, a.clock, a.record)
-	a.segments[k] = s
+	s := newSegment(k.name, k.family, a.clock, a.record)
+	s.found = found
+	a.segments = append(a.segments, s)
 	a.running.Go(func() { s.run(a.ctx) })
 	return s
 }
@@ -488,13 +502,17 @@ func (a *Agent) leave() {
 }
 
 // restarting reports whether a successor will go on with the addresses. One that
-// must refuse its configuration does not start.
+// must refuse its configuration does not start, and one that finds no state takes them off.
 func (a *Agent) restarting() bool {
 	if a.opts.Restarting == nil || !a.opts.Restarting() {
 		return false
 	}
 	if _, _, err := load(a.opts.ConfigPath); err != nil {
 		a.record.failed("not restarting but handing over: the next agent would refuse its configuration", err)
+		return false
+	}
+	if err := a.saveState(false); err != nil {
+		a.record.failed("not restarting but handing over: the next agent would start afresh", err)
 		return false
 	}
 	return true
@@ -516,7 +534,9 @@ func (a *Agent) leaveAddresses() {
 		p.stop()
 		<-p.router.done
 	}
-	a.saveState(true)
+	if err := a.saveState(true); err != nil {
+		a.record.failed("the next agent will start afresh", err)
+	}
 }
 
 func (a *Agent) retireAll(all []*placed) {

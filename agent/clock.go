@@ -13,6 +13,7 @@ import (
 type clock struct {
 	start  time.Time
 	origin vrrp.Instant // of start
+	day    *timeOfDay   // nil: the host's
 }
 
 func newClock() (clock, error) {
@@ -27,6 +28,14 @@ func (c clock) now() vrrp.Instant { return c.at(time.Now()) }
 
 // at converts a time that has a monotonic reading.
 func (c clock) at(t time.Time) vrrp.Instant { return c.origin.Add(t.Sub(c.start)) }
+
+// wall is the time that signatures go by.
+func (c clock) wall() time.Time {
+	if c.day == nil {
+		return time.Now()
+	}
+	return c.day.now()
+}
 
 // time converts back, for display.
 func (c clock) time(i vrrp.Instant) time.Time { return c.start.Add(i.Sub(c.origin)) }

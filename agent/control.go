@@ -132,7 +132,8 @@ func (a *Agent) problems(p *placed, v view) []string {
 	if heard := len(p.router.peers.latest()); heard == 0 && v.state == vrrp.Active && len(v.cfg.Peers) > 0 {
 		out = append(out, "no peer was ever heard: check peers, and that protocol 112 may pass")
 	}
-	return append(out, p.router.told.current(time.Now())...)
+	now := time.Now()
+	return append(append(out, p.router.claims.current(now)...), p.router.told.current(now)...)
 }
 
 // count returns the counters under their names.

@@ -49,6 +49,7 @@ type network struct {
 	waiting  []vrrp.Advert // in the socket
 	deliver  func(vrrp.Advert)
 	drains   int
+	hushed   int
 }
 
 type sentPacket struct {
@@ -65,6 +66,11 @@ func (n *network) note(format string, args ...any) {
 func (n *network) Claim()    { n.note("claim") }
 func (n *network) Release()  { n.note("release") }
 func (n *network) Announce() { n.note("announce") }
+func (n *network) Hush() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hushed++
+}
 func (n *network) Renew(token vrrp.Instant) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -91,7 +97,7 @@ func (n *network) fail(err error) {
 }
 
 // drain hands on what waits in the socket.
-func (n *network) drain() {
+func (n *network) drain(vrrp.Instant) {
 	n.mu.Lock()
 	waiting := n.waiting
 	n.waiting = nil

@@ -86,11 +86,13 @@ func (a *Agent) saver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		a.saveState(false)
+		if err := a.saveState(false); err != nil {
+			a.record.failed("a restarted agent would start afresh", err)
+		}
 	}
 }
 
-func (a *Agent) saveState(restarting bool) {
+func (a *Agent) saveState(restarting bool) error {
 	s := state{
 		BootID: a.state.BootID, HasBeenReady: a.ready.Load(), Restarting: restarting,
 		Grade: a.state.Grade, Saved: a.clock.now(), Routers: make(map[string]savedState),
@@ -100,18 +102,20 @@ func (a *Agent) saveState(restarting bool) {
 	}
 	a.mu.Lock()
 	s.Drained = a.drained
+	if a.auth != nil {
+		s.Auth = a.auth.cfg
+	}
 	for i, p := range a.routers {
 		v := p.router.snapshot()
-		saved := savedState{State: v.state.String(), Interface: v.iface, VRID: v.cfg.VRID, Source: v.src.String(), SentAt: v.sentAt, Interval: v.cfg.AdvertInterval}
+		saved := savedState{State: v.state.String(), Interface: v.iface, VRID: v.cfg.VRID, Source: v.src.String(), SentAt: v.sentAt, Interval: v.cfg.AdvertInterval,
+			Peers: v.cfg.Peers, Checksum: v.cfg.Checksum, VirtualMAC: v.cfg.VirtualMAC}
 		for _, x := range ofFamily(v.cfg.Addresses, i.Family) {
 			saved.Addresses = append(saved.Addresses, x.String())
 		}
 		s.Routers[i.String()] = saved
 	}
 	a.mu.Unlock()
-	if err := a.write(s, restarting); err != nil {
-		a.record.failed("a restarted agent would start afresh", err)
-	}
+	return a.write(s, restarting)
 }
 
 // forgetState leaves only what is to survive a stop: whether the node is drained.

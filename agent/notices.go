@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"fmt"
 	"maps"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -25,7 +23,7 @@ type oddity struct {
 	src    netip.Addr
 	reason vrrp.Reason // why packets are refused
 	notice vrrp.Notice // or what is odd about accepted ones
-	claims bool        // or that another station has the address src
+	mac    string      // or which other station has the address src
 }
 
 type noted struct {
@@ -104,16 +102,5 @@ func (r *router) noticed(src netip.Addr, set vrrp.Notice, p *vrrp.Packet) {
 		if w, due := r.told.due(o, time.Now(), func() string { return explainNotice(src, n, p, r.inspector.Load()) }); due {
 			r.record.odd(r.id, w)
 		}
-	}
-}
-
-// contested notes that another station has one of the addresses held here.
-func (r *router) contested(addr netip.Addr, mac net.HardwareAddr, iface string) {
-	o := oddity{src: addr, claims: true}
-	words := func() string {
-		return fmt.Sprintf("%s is also claimed by the station with MAC %s: find it and take the address from it", addr, mac)
-	}
-	if w, due := r.told.due(o, time.Now(), words); due {
-		r.record.conflict(r.id, r.snapshot().cfg, iface, w)
 	}
 }

@@ -18,9 +18,11 @@ type port struct {
 	recv   *transport.Receiver
 	send   *transport.Sender
 	say    *vip.Announcer
+	keeper *vip.Keeper
 	ear    *vip.Ear
 	deafen context.CancelFunc // ends the ear
 	cancel context.CancelFunc // ends the receiver
+	idle   context.CancelFunc // ends the keeper
 	wg     sync.WaitGroup
 }
 
@@ -37,10 +39,18 @@ func (s *segment) openPort(ctx context.Context, ifi *net.Interface) (*port, erro
 	if err != nil {
 		return nil, errors.Join(err, recv.Close(), send.Close())
 	}
-	p := &port{recv: recv, send: send, say: say}
-	if err := s.openEar(ctx, p, ifi); err != nil {
+	keeper, err := vip.NewKeeper(s.family)
+	if err != nil {
 		return nil, errors.Join(err, recv.Close(), send.Close(), say.Close())
 	}
+	p := &port{recv: recv, send: send, say: say, keeper: keeper}
+	if err := s.openEar(ctx, p, ifi); err != nil {
+		return nil, errors.Join(err, recv.Close(), send.Close(), say.Close(), keeper.Close())
+	}
+	// The last that the routers ask for is done after ctx has ended.
+	var keeping context.Context
+	keeping, p.idle = context.WithCancel(context.WithoutCancel(ctx))
+	p.wg.Go(func() { s.ended(p, "the keeper of the addresses", keeper.Run(keeping)) })
 	ctx, p.cancel = context.WithCancel(ctx)
 	p.wg.Go(func() { s.ended(p, "the receiver", recv.Run(ctx)) })
 	return p, nil
@@ -78,7 +88,7 @@ func (s *segment) ended(p *port, what string, err error) {
 	if err == nil {
 		return
 	}
-	s.record.failed(what+" on "+s.name+" ended", err)
+	s.record.failed(what+" on "+s.name()+" ended", err)
 	s.mu.Lock()
 	s.broken = p
 	s.mu.Unlock()
@@ -91,8 +101,9 @@ func (s *segment) closePort() {
 	}
 	s.port.cancel()
 	s.port.deafen()
+	s.port.idle()
 	s.port.wg.Wait()
-	s.record.closed(s.name, s.port.recv.Close(), s.port.send.Close(), s.port.say.Close())
+	s.record.closed(s.name(), s.port.recv.Close(), s.port.send.Close(), s.port.say.Close(), s.port.keeper.Close())
 	s.port, s.src = nil, netip.Addr{}
 }
 
@@ -115,6 +126,6 @@ func (s *segment) rejoin() {
 		err = s.port.recv.Rejoin()
 	}
 	if err != nil {
-		s.record.failed("stay in the multicast group on "+s.name, err)
+		s.record.failed("stay in the multicast group on "+s.name(), err)
 	}
 }

@@ -43,6 +43,7 @@ type entry struct {
 	level slog.Level
 	msg   string
 	attrs []slog.Attr
+	saves bool // the saved state is out of date
 }
 
 func newRecorder(log *slog.Logger) *recorder {
@@ -78,7 +79,7 @@ func (r *recorder) write(e entry) {
 	if lost > 0 {
 		r.log.Warn("events were lost while the log stood still", "count", lost)
 	}
-	if (e.event.Kind != "" || lost > 0) && r.changed != nil {
+	if (e.event.Kind != "" || e.saves || lost > 0) && r.changed != nil {
 		r.changed()
 	}
 }
@@ -196,11 +197,28 @@ func (r *recorder) holderFailed(i id, e vip.Event) {
 	}
 }
 
+// renamed logs that an interface has another name.
+func (r *recorder) renamed(from, to string) {
+	r.put(entry{level: slog.LevelInfo, msg: "the interface has another name", saves: true,
+		attrs: []slog.Attr{slog.String("from", from), slog.String("interface", to)}})
+}
+
+// moved logs that a router's advertisements come from another address.
+func (r *recorder) moved(i id, iface string, src netip.Addr) {
+	r.put(entry{level: slog.LevelInfo, msg: "this node has another address", saves: true, attrs: []slog.Attr{
+		slog.String("vip", i.VIP), slog.String("family", i.Family.String()), slog.String("interface", iface), slog.String("source", src.String())}})
+}
+
 // waiting logs what keeps the routers of an interface from running.
 func (r *recorder) waiting(iface string, f vrrp.Family, why string) {
 	if r.first("waiting " + iface + f.String() + why) {
 		r.put(entry{level: slog.LevelWarn, msg: why, attrs: []slog.Attr{slog.String("interface", iface), slog.String("family", f.String())}})
 	}
+}
+
+// clockSet logs that the host's clock was set, and what follows.
+func (r *recorder) clockSet(words string, by time.Duration) {
+	r.put(entry{level: slog.LevelWarn, msg: words, attrs: []slog.Attr{slog.Duration("by", by)}})
 }
 
 // failed logs, once a minute, an error that the agent can go on after.

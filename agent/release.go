@@ -31,25 +31,34 @@ func Release(ctx context.Context, configPath, runtimeDir string) ([]string, erro
 	if saved.Restarting && c.now().Sub(saved.Saved) < vip.Lease {
 		return []string{"the agent is being restarted: the addresses stay"}, nil
 	}
+	vips, cfgErr := configured(configPath)
 	var addrs, virtual []netip.Addr
 	for _, s := range saved.Routers {
 		addrs = append(addrs, parseAddrs(s.Addresses)...)
+		if s.VirtualMAC {
+			virtual = append(virtual, parseAddrs(s.Addresses)...)
+		}
 	}
-	cfg, cfgErr := config.Load(configPath)
-	if cfgErr != nil {
-		done, err := vip.Remove(unique(addrs))
-		return done, errors.Join(stateErr, cfgErr, err, forget(saved, runtimeDir))
-	}
-	for _, v := range cfg.VIPs {
+	for _, v := range vips {
 		addrs = append(addrs, v.Addresses...)
 		if v.VirtualMAC {
 			virtual = append(virtual, v.Addresses...)
 		}
 	}
 	first, firstErr := vip.Remove(unique(virtual))
-	told, toldErr := part(ctx, c, cfg, saved.Routers)
+	told, toldErr := part(ctx, c, saved)
 	last, lastErr := vip.Remove(unique(addrs))
-	return slices.Concat(first, told, last), errors.Join(stateErr, firstErr, toldErr, lastErr, forget(saved, runtimeDir))
+	return slices.Concat(first, told, last), errors.Join(stateErr, cfgErr, firstErr, toldErr, lastErr, forget(saved, runtimeDir))
+}
+
+// configured returns the VIPs of a configuration. One that is bad hides only those that
+// are in no saved state.
+func configured(path string) ([]config.VIP, error) {
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	return cfg.VIPs, nil
 }
 
 // forget leaves of the state what survives a stop.

@@ -8,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/vipd/vipd/config"
-	"github.com/vipd/vipd/vrrp"
 )
 
 // What the sockets or the addresses depend on needs a new router; the rest an
@@ -64,18 +63,6 @@ func TestSplit(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-}
-
-func TestReleaseFinds(t *testing.T) {
-	dual := vipConfig()
-	dual.Addresses = append(dual.Addresses, netip.MustParseAddr("2001:db8::100"))
-	cfg := &config.Config{VIPs: []config.VIP{dual}}
-	for name, family := range map[string]vrrp.Family{"k3s/IPv4": vrrp.IPv4, "k3s/IPv6": vrrp.IPv6, "k3s": 0, "k3s/": 0, "other/IPv4": 0, "": 0} {
-		v, f, ok := find(cfg, name)
-		if ok != (family != 0) || f != family || ok && v.Name != "k3s" {
-			t.Errorf("find(%q) = %s, %v, %v", name, v.Name, f, ok)
-		}
-	}
 }
 
 func TestReleaseAddresses(t *testing.T) {

@@ -14,13 +14,15 @@ import (
 )
 
 const (
-	// renewEvery is how often the lease of claimed addresses is renewed. It is
-	// done a little sooner where the loop is awake anyway.
+	// renewEvery is how often the lease of claimed addresses is renewed, by all
+	// routers at the same moments: many in a row cost little more than one.
 	renewEvery = 500 * time.Millisecond
-	renewEarly = 50 * time.Millisecond
 	// overslept is how late the loop may wake before it looks at what arrived
 	// meanwhile: a stalled Active has to learn of its successor, not fight it.
 	overslept = 5 * time.Millisecond
+	// recently is how long ago another router of the segment may have found nothing in
+	// the socket that they share, so that this one need not look.
+	recently = time.Millisecond
 	// claimRetry is how long a claim that failed waits for the next try.
 	claimRetry = time.Second
 	// A node that could not put the addresses on the interface ranks as down for
@@ -30,7 +32,9 @@ const (
 	// the addresses.
 	checkGap = 5 * time.Second
 	// queued bounds the advertisements that wait for the loop.
-	queued = 64
+	queued = 16
+	// calling bounds what others have asked of the loop.
+	calling = 64
 )
 
 // id names a virtual router of this agent.
@@ -48,8 +52,8 @@ type link struct {
 	src    netip.Addr
 	holder holder
 	sender sender
-	drain  func() // deliver what the sockets have queued
-	check  func() // look for another station that has the addresses
+	drain  func(since vrrp.Instant) // deliver what the socket has queued, unless it was empty since
+	check  func()                   // look for another station that has the addresses
 }
 
 type holder interface {
@@ -57,6 +61,7 @@ type holder interface {
 	Renew(token vrrp.Instant)
 	Release()
 	Announce()
+	Hush()
 }
 
 type sender interface {
@@ -81,6 +86,7 @@ type router struct {
 	sent      [2]atomic.Uint64 // advertisements, and those of priority 0
 	dropped   atomic.Uint64    // advertisements for which there was no room
 	told      notices
+	claims    notices // of the addresses, by others: what else is told must not crowd them out
 	peers     peers
 
 	mu   sync.Mutex
@@ -99,6 +105,7 @@ type router struct {
 	pause     time.Duration // how long the last failure ranks the node as down
 	pauseEnds vrrp.Instant
 	checkedAt vrrp.Instant
+	suspects  suspects
 	changes   []vrrp.Transition // of this step, still to be told
 	demotion  demotion
 	health    string // why the API server is not ready
@@ -108,8 +115,8 @@ type router struct {
 func newRouter(i id, cfg config.VIP, a *auth, hasReady bool, c clock, rec *recorder, probe func()) *router {
 	r := &router{
 		id: i, clock: c, record: rec, probe: probe,
-		adverts: make(chan vrrp.Advert, queued), calls: make(chan func(), queued), done: make(chan struct{}),
-		renewAt: vrrp.Never, retryAt: vrrp.Never, pauseEnds: vrrp.Never,
+		adverts: make(chan vrrp.Advert, queued), calls: make(chan func(), calling), done: make(chan struct{}),
+		renewAt: vrrp.Never, retryAt: vrrp.Never, pauseEnds: vrrp.Never, suspects: suspects{judgeAt: vrrp.Never},
 	}
 	r.view.since, r.view.cause = c.now(), "starting"
 	r.take(cfg, a)
@@ -135,6 +142,7 @@ func (r *router) machineConfig(hasReady bool) vrrp.Config {
 	c := vrrp.Config{
 		Priority:       r.cfg.Priority,
 		AdvertInterval: r.cfg.AdvertInterval,
+		Align:          true,
 		Preempt:        r.cfg.Preempt,
 		PreemptDelay:   r.cfg.PreemptDelay,
 		ReleaseOnDown:  r.cfg.WhenDown == config.Release,
@@ -154,7 +162,7 @@ func (r *router) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !r.ended {
-		deadline := min(r.machine.Deadline(), r.renewAt, r.retryAt, r.pauseEnds)
+		deadline := min(r.machine.Deadline(), r.renewAt, r.retryAt, r.pauseEnds, r.suspects.judgeAt)
 		timer.Reset(r.until(deadline))
 		select {
 		case a := <-r.adverts:
@@ -193,7 +201,7 @@ func (r *router) readAll() {
 	if r.link == nil {
 		return
 	}
-	r.link.drain()
+	r.link.drain(r.clock.now().Add(-recently))
 	for range len(r.adverts) {
 		r.step(vrrp.Received(<-r.adverts))
 	}
@@ -202,7 +210,7 @@ func (r *router) readAll() {
 func (r *router) tick() {
 	r.step(vrrp.Tick())
 	now := r.clock.now()
-	if r.renewAt <= now.Add(renewEarly) {
+	if r.renewAt <= now {
 		r.renew(now)
 	}
 	if r.retryAt <= now {
@@ -215,6 +223,9 @@ func (r *router) tick() {
 	if r.pauseEnds <= now {
 		r.tryAgain(now)
 	}
+	if r.suspects.judgeAt <= now {
+		r.judge(now)
+	}
 }
 
 // renew hands the holder a token for one renewal.
@@ -224,7 +235,11 @@ func (r *router) renew(now vrrp.Instant) {
 		return
 	}
 	r.link.holder.Renew(now)
-	r.renewAt = now.Add(renewEvery)
+	r.renewAt = nextRenewal(now)
+}
+
+func nextRenewal(now vrrp.Instant) vrrp.Instant {
+	return (now/vrrp.Instant(renewEvery) + 1) * vrrp.Instant(renewEvery)
 }
 
 // step steps the machine and carries out the effects.
@@ -254,7 +269,7 @@ func (r *router) do(now vrrp.Instant, f vrrp.Effect) {
 	switch f.Kind {
 	case vrrp.Claim:
 		r.link.holder.Claim()
-		r.renewAt = now.Add(renewEvery)
+		r.renewAt = nextRenewal(now)
 	case vrrp.Release:
 		r.link.holder.Release()
 		r.renewAt, r.retryAt = vrrp.Never, vrrp.Never
@@ -264,6 +279,9 @@ func (r *router) do(now vrrp.Instant, f vrrp.Effect) {
 		r.probe()
 	case vrrp.Changed:
 		r.changes = append(r.changes, f.Transition)
+		if f.Transition.From == vrrp.Active {
+			r.link.holder.Hush()
+		}
 	case vrrp.Muted:
 		if f.On || r.machine.State() == vrrp.Active { // one that has yielded may be mute still
 			r.record.muted(r.id, r.cfg, f.On)
@@ -380,23 +398,4 @@ func (r *router) heldEvent(e vip.Event) {
 	case e.Err != nil:
 		r.record.holderFailed(r.id, e)
 	}
-}
-
-// othersClaim is told that another station says it has an address: the successor of a
-// router that leaves, or else the loser of a split, or a thief.
-func (r *router) othersClaim() {
-	r.call(func() {
-		// The successor's advertisement came before its announcement, but perhaps
-		// by the other socket: without it this would look like a theft.
-		r.readAll()
-		if r.machine.State() != vrrp.Active {
-			r.step(vrrp.SuccessorAnnounced())
-			return
-		}
-		if r.cfg.VirtualMAC {
-			return // the peers' frames carry the same MAC
-		}
-		r.step(vrrp.Contested())
-		r.check()
-	})
 }

@@ -479,12 +479,14 @@ func TestFewPacketSockets(t *testing.T) {
 	}
 	n := start(t, text)
 	n.active("k3s7", "198.51.100.107")
-	// Those that ask for conflicts come with each claim, and go again.
-	within(t, 5*time.Second, "an ear and an announcer", func() bool {
+	// An ear and an announcer, also while each claim asks for conflicts.
+	for began := time.Now(); time.Since(began) < conflictDelay+conflictTime; time.Sleep(20 * time.Millisecond) {
 		table, err := os.ReadFile("/proc/thread-self/net/packet")
 		must(t, err)
-		return strings.Count(string(table), "\n") == 1+2
-	})
+		if sockets := strings.Count(string(table), "\n") - 1; sockets != 2 {
+			t.Fatalf("%d packet sockets, want 2", sockets)
+		}
+	}
 }
 
 func TestC34AddressDeleted(t *testing.T) {
@@ -609,6 +611,24 @@ func TestC70RestartResumes(t *testing.T) {
 	within(t, 3*time.Second, "the lease is renewed", func() bool { return time.Since(n.status().Started) > 2500*time.Millisecond })
 	if !assigned("198.51.100.100") {
 		t.Error("the address was not renewed")
+	}
+}
+
+// Where the state cannot be saved, as on a full disk, a restart hands over: the next agent
+// would take the addresses off before anybody else has them.
+func TestRestartWithoutState(t *testing.T) {
+	wired(t)
+	n := start(t, strings.Replace(oneVIP, "50ms", "250ms", 1))
+	n.stop()
+	n.opts.Restarting = func() bool { return true }
+	n.run()
+	n.active("k3s", "198.51.100.100")
+	within(t, time.Second, "the state cannot be written", func() bool {
+		return os.Mkdir(statePath(n.opts.RuntimeDir)+".new", 0o700) == nil // or it is just being written
+	})
+	n.stop()
+	if assigned("198.51.100.100") {
+		t.Error("the address is still there")
 	}
 }
 
@@ -775,7 +795,7 @@ func TestRelease(t *testing.T) {
 			boot, err := bootID()
 			must(t, err)
 			must(t, state{BootID: boot, HasBeenReady: true, Routers: map[string]savedState{
-				"k3s/IPv4": {State: "Active", Interface: testInterface, VRID: 51, Addresses: []string{"198.51.100.100"}, Source: "198.51.100.1"},
+				"k3s/IPv4": {State: "Active", Interface: testInterface, VRID: 51, Addresses: []string{"198.51.100.100"}, Source: "198.51.100.1", Interval: 50 * time.Millisecond},
 			}}.save(dir))
 			must(t, damage(dir))
 			did, err := Release(t.Context(), config, dir)
@@ -877,5 +897,114 @@ func TestStuckLoopStarvesTheWatchdog(t *testing.T) {
 	close(free)
 	if !fed(5 * time.Second) {
 		t.Error("not fed again")
+	}
+}
+
+// rename gives the near interface another name.
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	link, err := netlink.LinkByName(from)
+	must(t, err)
+	must(t, netlink.LinkSetName(link, to))
+}
+
+// on reports whether an address is on an interface.
+func on(iface, address string) bool {
+	link, err := netlink.LinkByName(iface)
+	if err != nil {
+		return false
+	}
+	list, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	return err == nil && slices.ContainsFunc(list, func(a netlink.Addr) bool { return a.IP.String() == address })
+}
+
+// An interface that was found by its subnet is the same under another name: nothing
+// moves, and what is saved and shown has the new one.
+func TestInterfaceRenamed(t *testing.T) {
+	wired(t)
+	n := start(t, strings.Replace(oneVIP, "interface = \"vipd0\"\n", "", 1))
+	n.active("k3s", "198.51.100.100")
+	since := n.routerOf("k3s").Since
+	rename(t, testInterface, "lan0")
+	t.Cleanup(func() { rename(t, "lan0", testInterface) })
+	within(t, time.Second, "it has the new name", func() bool { return n.routerOf("k3s").Interface == "lan0" })
+	watched := time.Now().Add(2500 * time.Millisecond) // more than a lease
+	for time.Now().Before(watched) {
+		if !on("lan0", "198.51.100.100") {
+			t.Fatal("the address was taken off")
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	r := n.routerOf("k3s")
+	if r.State != "Active" || !r.Since.Equal(since) || len(r.Problems) != 0 {
+		t.Errorf("%+v", r)
+	}
+	within(t, time.Second, "the new name is saved", func() bool {
+		s, err := loadState(n.opts.RuntimeDir)
+		return err == nil && s.Routers["k3s/IPv4"].Interface == "lan0"
+	})
+	// One that a reload adds is on the same segment.
+	second := "\n[[vip]]\nname = \"second\"\naddresses = [\"198.51.100.101\"]\nvrid = 52\nadvert_interval = \"50ms\"\n"
+	n.reload(strings.Replace(oneVIP, "interface = \"vipd0\"\n", "", 1) + second)
+	within(t, 2*time.Second, "second holds", func() bool { return on("lan0", "198.51.100.101") })
+	if !n.routerOf("k3s").Since.Equal(since) {
+		t.Error("adding a VIP moved another")
+	}
+}
+
+// A subnet that comes back on an interface of another name is found again.
+func TestSubnetMoves(t *testing.T) {
+	wired(t)
+	n := start(t, strings.Replace(oneVIP, "interface = \"vipd0\"\n", "", 1))
+	n.active("k3s", "198.51.100.100")
+	unplug(t)
+	within(t, 2*time.Second, "Initialize without the interface", func() bool { return n.routerOf("k3s").State == "Initialize" })
+	plug(t)
+	rename(t, testInterface, "lan0")
+	within(t, 3*time.Second, "found again", func() bool { return on("lan0", "198.51.100.100") })
+	rename(t, "lan0", testInterface)
+	within(t, time.Second, "its name", func() bool { return n.routerOf("k3s").Interface == testInterface })
+}
+
+// An interface that is named in vipd.toml and now has another name is waited for; the
+// status says how it is called.
+func TestNamedInterfaceRenamed(t *testing.T) {
+	wired(t)
+	n := start(t, oneVIP)
+	n.active("k3s", "198.51.100.100")
+	rename(t, testInterface, "lan0")
+	within(t, time.Second, "it says so", func() bool {
+		r := n.routerOf("k3s")
+		return r.State == "Initialize" && len(r.Problems) == 1 &&
+			strings.Contains(r.Problems[0], "waiting for interface vipd0, which is called lan0 now: rename it back (ip link set lan0 name vipd0)")
+	})
+	if on("lan0", "198.51.100.100") {
+		t.Error("the address is left")
+	}
+	rename(t, "lan0", testInterface)
+	n.active("k3s", "198.51.100.100")
+	if p := n.routerOf("k3s").Problems; len(p) != 0 {
+		t.Errorf("problems: %q", p)
+	}
+}
+
+// A node that gets another address says farewell from that one, should the agent die.
+func TestOwnAddressChanged(t *testing.T) {
+	wired(t)
+	n := start(t, oneVIP)
+	n.active("k3s", "198.51.100.100")
+	put(t, "198.51.100.9/24")
+	link, err := netlink.LinkByName(testInterface)
+	must(t, err)
+	old, err := netlink.ParseAddr("198.51.100.1/24")
+	must(t, err)
+	_ = os.WriteFile("/proc/sys/net/ipv4/conf/"+testInterface+"/promote_secondaries", []byte("1"), 0o600) // or both go
+	must(t, netlink.AddrDel(link, old))
+	within(t, 2*time.Second, "the new address is saved", func() bool {
+		s, err := loadState(n.opts.RuntimeDir)
+		return err == nil && s.Routers["k3s/IPv4"].Source == "198.51.100.9"
+	})
+	if r := n.routerOf("k3s"); r.State != "Active" || !assigned("198.51.100.100") {
+		t.Errorf("%+v", r)
 	}
 }

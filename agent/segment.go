@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,16 +35,18 @@ const (
 // waits for the interface and its address, opens the sockets that the routers
 // share, and follows what happens to the interface.
 type segment struct {
-	name   string
+	found  bool // the interface was found by a subnet, not named in vipd.toml
 	family vrrp.Family
 	clock  clock
 	record *recorder
-	census vip.Census
+	asked  inquiries
 
 	kick chan struct{}
 	cmds chan func()
 
 	mu        sync.Mutex
+	called    string    // the interface
+	gone      bool      // it was seen not to exist
 	why       string    // why the routers cannot run; "": they can
 	listeners []*router // who wants to hear of announcements
 	joining   []*member // to be taken in at the next look
@@ -64,9 +65,8 @@ type member struct {
 	router *router
 	resume savedState
 	holder *vip.Holder
-	sender *transport.Sender // virtual MAC: through the macvlan; else the port's
-	cancel context.CancelFunc
-	ended  chan struct{}
+	sender *transport.Sender  // virtual MAC: through the macvlan; else the port's
+	cancel context.CancelFunc // ends the checks
 
 	checks   sync.WaitGroup
 	checking atomic.Bool
@@ -74,7 +74,7 @@ type member struct {
 
 func newSegment(name string, f vrrp.Family, c clock, rec *recorder) *segment {
 	return &segment{
-		name: name, family: f, clock: c, record: rec, members: make(map[id]*member),
+		called: name, family: f, clock: c, record: rec, members: make(map[id]*member),
 		kick: make(chan struct{}, 1), cmds: make(chan func()), why: "starting",
 	}
 }
@@ -186,7 +186,7 @@ func (s *segment) setProblem(why string) {
 	s.why = why
 	s.mu.Unlock()
 	if why != was && why != "" {
-		s.record.waiting(s.name, s.family, why)
+		s.record.waiting(s.name(), s.family, why)
 	}
 }
 
@@ -198,6 +198,9 @@ func (s *segment) look(ctx context.Context) time.Duration {
 		return lookAgain
 	}
 	ifi, src, err := s.usable()
+	s.mu.Lock()
+	s.gone = errors.Is(err, errNoInterface)
+	s.mu.Unlock()
 	if errors.Is(err, errUnseen) && s.port != nil {
 		s.record.failed("the routers go on as they are", err)
 		return time.Second
@@ -242,26 +245,22 @@ var errUnseen = errors.New("cannot look at the interface")
 // usable returns the interface and the source address, or what is missing, in
 // words that tell the operator what is waited for.
 func (s *segment) usable() (*net.Interface, netip.Addr, error) {
-	ifi, err := net.InterfaceByName(s.name)
-	var failed *os.SyscallError
-	if errors.As(err, &failed) {
-		return nil, netip.Addr{}, fmt.Errorf("%w %s: %w", errUnseen, s.name, err)
-	}
+	ifi, err := s.find()
 	if err != nil {
-		return nil, netip.Addr{}, fmt.Errorf("waiting for interface %s, which does not exist: check the name (ip link)", s.name)
+		return nil, netip.Addr{}, err
 	}
 	if ifi.Flags&net.FlagUp == 0 {
-		return nil, netip.Addr{}, fmt.Errorf("waiting for interface %s, which is down: ip link set %s up", s.name, s.name)
+		return nil, netip.Addr{}, fmt.Errorf("waiting for interface %s, which is down: ip link set %s up", s.name(), s.name())
 	}
 	if ifi.Flags&net.FlagRunning == 0 {
-		return nil, netip.Addr{}, fmt.Errorf("waiting for interface %s, which has no carrier: check the cable or the peer", s.name)
+		return nil, netip.Addr{}, fmt.Errorf("waiting for interface %s, which has no carrier: check the cable or the peer", s.name())
 	}
 	src, err := vip.Primary(ifi, s.family, s.virtual())
 	if errors.Is(err, vip.ErrNoOwnAddress) {
-		return ifi, netip.Addr{}, fmt.Errorf("waiting for interface %s: %w", s.name, err)
+		return ifi, netip.Addr{}, fmt.Errorf("waiting for interface %s: %w", s.name(), err)
 	}
 	if err != nil {
-		return nil, netip.Addr{}, fmt.Errorf("%w %s: %w", errUnseen, s.name, err)
+		return nil, netip.Addr{}, fmt.Errorf("%w %s: %w", errUnseen, s.name(), err)
 	}
 	return ifi, src, nil
 }
@@ -296,7 +295,7 @@ func (s *segment) up(ctx context.Context, ifi *net.Interface, src netip.Addr) er
 func (s *segment) blocked(m *member, err error) {
 	if err != nil {
 		s.waiting = true
-		s.record.waiting(s.name, s.family, fmt.Sprintf("%s: %v", m.router.id, err))
+		s.record.waiting(s.name(), s.family, fmt.Sprintf("%s: %v", m.router.id, err))
 	}
 	m.router.setBlocked(err)
 }
@@ -309,6 +308,7 @@ func (s *segment) follow(m *member) error {
 	}
 	s.inspect(m, src)
 	m.router.moved(src)
+	s.record.moved(m.router.id, s.name(), src)
 	return nil
 }
 
@@ -322,7 +322,7 @@ func (s *segment) sourceOf(m *member) (netip.Addr, error) {
 	}
 	src, err := vip.GlobalPrimary(s.port.ifi, s.family, s.virtual())
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("waiting for a global address on %s, for its peers are global: %w", s.name, err)
+		return netip.Addr{}, fmt.Errorf("waiting for a global address on %s, for its peers are global: %w", s.name(), err)
 	}
 	return src, nil
 }
@@ -349,15 +349,8 @@ func (s *segment) attach(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
-	h, index := m.holder, m.holder.Link().Index
+	h := m.holder
 	ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	m.ended = make(chan struct{})
-	go func() {
-		defer close(m.ended)
-		if err := h.Run(ctx); err != nil {
-			s.record.failed("the keeper of the addresses ended", err)
-		}
-	}()
 	s.inspect(m, src)
 	if err := s.port.recv.Handle(cfg.VRID, r.handle); err != nil {
 		s.release(m)
@@ -369,8 +362,8 @@ func (s *segment) attach(ctx context.Context, m *member) error {
 	}
 	m.resume = savedState{}
 	r.attach(&link{
-		iface: s.name, src: src, holder: h, sender: out, drain: s.port.recv.Drain,
-		check: func() { m.check(func() { s.checkConflict(ctx, r, index, addrs) }) },
+		iface: s.name(), src: src, holder: h, sender: out, drain: s.port.recv.DrainSince,
+		check: s.checker(ctx, m, addrs),
 	}, resume)
 	return nil
 }
@@ -379,7 +372,7 @@ func (s *segment) attach(ctx context.Context, m *member) error {
 func (s *segment) openHolder(m *member, cfg config.VIP, addrs []netip.Addr) (sender, error) {
 	h, err := vip.NewHolder(vip.Config{
 		Interface: s.port.ifi, Addrs: addrs, VRID: cfg.VRID,
-		VirtualMAC: cfg.VirtualMAC, Clock: s.clock.now, Census: &s.census, Announcer: s.port.say, Report: m.router.heldEvent,
+		VirtualMAC: cfg.VirtualMAC, Clock: s.clock.now, Keeper: s.port.keeper, Announcer: s.port.say, Report: m.router.heldEvent,
 	})
 	if err != nil {
 		return nil, err
@@ -430,13 +423,12 @@ func (s *segment) release(m *member) {
 		return
 	}
 	m.cancel()
-	<-m.ended
 	m.checks.Wait()
 	err := m.holder.Close()
 	if m.sender != nil {
 		err = errors.Join(err, m.sender.Close())
 	}
-	s.record.closed(s.name, err)
+	s.record.closed(s.name(), err)
 	m.holder, m.sender = nil, nil
 }
 
@@ -471,12 +463,13 @@ func (s *segment) close() {
 // heard is the ear's: another station says that it has a VIP. It is the
 // successor of a router that leaves, or a conflict.
 func (s *segment) heard(h vip.Heard) {
+	s.asked.heard(h)
 	s.mu.Lock()
 	listeners := s.listeners
 	s.mu.Unlock()
 	for _, r := range listeners {
 		if slices.Contains(r.snapshot().cfg.Addresses, h.Addr) {
-			r.othersClaim()
+			r.othersClaim(h)
 		}
 	}
 }
@@ -493,23 +486,39 @@ func (m *member) check(f func()) {
 	})
 }
 
+// conflictQuestion asks whether another station has an address, until ctx ends.
+type conflictQuestion func(ctx context.Context, ifi *net.Interface, addr netip.Addr) (net.HardwareAddr, bool, error)
+
+// checker returns what looks for another station with a member's addresses. A macvlan
+// has a MAC of its own, and so needs sockets of its own to be answered.
+func (s *segment) checker(ctx context.Context, m *member, addrs []netip.Addr) func() {
+	say, index, question := s.port.say, m.holder.Link().Index, vip.Conflict
+	if m.sender == nil {
+		question = func(ctx context.Context, ifi *net.Interface, a netip.Addr) (net.HardwareAddr, bool, error) {
+			return s.asked.ask(ctx, say, ifi.HardwareAddr, a)
+		}
+	}
+	look := func() { s.checkConflict(ctx, m.router, index, addrs, question) }
+	return func() { m.check(look) }
+}
+
 // checkConflict asks whether another station has an address that is held here, and
 // goes on asking while one does. It runs beside the takeover and never delays it.
-func (s *segment) checkConflict(ctx context.Context, r *router, index int, addrs []netip.Addr) {
+func (s *segment) checkConflict(ctx context.Context, r *router, index int, addrs []netip.Addr, ask conflictQuestion) {
 	for wait := conflictDelay; ; wait = conflictAgain {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		if !s.conflicts(ctx, r, index, addrs) {
+		if !s.conflicts(ctx, r, index, addrs, ask) {
 			return
 		}
 	}
 }
 
 // conflicts asks for each address, and tells of those that another station has.
-func (s *segment) conflicts(ctx context.Context, r *router, index int, addrs []netip.Addr) bool {
+func (s *segment) conflicts(ctx context.Context, r *router, index int, addrs []netip.Addr, ask conflictQuestion) bool {
 	ifi, err := net.InterfaceByIndex(index) // each time, for its MAC may change
 	if err != nil {
 		return false // it is gone, which is told too
@@ -518,13 +527,13 @@ func (s *segment) conflicts(ctx context.Context, r *router, index int, addrs []n
 	defer cancel()
 	var any bool
 	for _, a := range addrs {
-		mac, found, err := vip.Conflict(ctx, ifi, a)
+		mac, found, err := ask(ctx, ifi, a)
 		if err != nil {
 			s.record.failed("look for another station with "+a.String(), err)
 		}
 		if v := r.snapshot(); found && v.holding && v.state == vrrp.Active {
 			any = true
-			r.contested(a, mac, s.name)
+			r.answered(a, mac)
 		}
 	}
 	return any

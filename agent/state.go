@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -26,6 +28,8 @@ type state struct {
 	Grade      vrrp.Grade            `json:"grade"`
 	Saved      vrrp.Instant          `json:"saved"`
 	Routers    map[string]savedState `json:"routers"`
+	// Auth tells where the keys are kept; it holds none.
+	Auth *config.Auth `json:"auth,omitempty"`
 }
 
 // savedState is that of one virtual router.
@@ -37,6 +41,10 @@ type savedState struct {
 	Source    string        `json:"source"`
 	SentAt    vrrp.Instant  `json:"sent_at"` // its last advertisement
 	Interval  time.Duration `json:"interval"`
+	// What else it takes to tell its peers that it left, when vipd.toml has changed.
+	Peers      []netip.Addr    `json:"peers,omitempty"`
+	Checksum   config.Checksum `json:"checksum,omitempty"`
+	VirtualMAC bool            `json:"virtual_mac,omitempty"`
 }
 
 // mayResume reports whether a router that was saved as Active may go on as such:

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -22,8 +24,9 @@ func TestStateRoundTrip(t *testing.T) {
 		BootID: boot, Drained: true, HasBeenReady: true, Restarting: true, Grade: vrrp.Degraded, Saved: 7,
 		Routers: map[string]savedState{"k3s/IPv4": {
 			State: "Active", Interface: "eth0", VRID: 51, Addresses: []string{"198.51.100.100"}, Source: "198.51.100.1",
-			SentAt: 5, Interval: interval,
+			SentAt: 5, Interval: interval, Peers: []netip.Addr{peer}, Checksum: config.RFC9568, VirtualMAC: true,
 		}},
+		Auth: &config.Auth{Mode: config.Enforce, ActiveKey: 2, Keys: []config.Key{{ID: 2, File: "/etc/vipd/keys/2"}}, AntiReplay: config.ByTime},
 	}
 	for range 2 { // the second replaces the first
 		if err := want.save(dir); err != nil {
@@ -34,7 +37,7 @@ func TestStateRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, equateAddrs); diff != "" {
 		t.Errorf("(-saved +loaded):\n%s", diff)
 	}
 	info, err := os.Stat(statePath(dir))

@@ -11,8 +11,11 @@ import (
 	"github.com/vipd/vipd/vrrp"
 )
 
-// clockEvery is how often the clock is looked at.
-const clockEvery = 10 * time.Second
+// clockEvery is how often the clock is looked at, clockSoon how often while it is wrong.
+const (
+	clockEvery = 10 * time.Second
+	clockSoon  = 2 * time.Second
+)
 
 // Why a node is barred.
 var (
@@ -25,12 +28,12 @@ var (
 
 // clockWatch bars the routers while signatures need a clock that is not right.
 func (a *Agent) clockWatch(ctx context.Context) {
-	tick := time.NewTicker(clockEvery)
-	defer tick.Stop()
+	again := time.NewTimer(clockEvery)
+	defer again.Stop()
 	for {
-		a.checkClock(ctx)
+		again.Reset(a.checkClock(ctx))
 		select {
-		case <-tick.C:
+		case <-again.C:
 		case <-a.askClock:
 		case <-ctx.Done():
 			return
@@ -38,16 +41,47 @@ func (a *Agent) clockWatch(ctx context.Context) {
 	}
 }
 
-// checkClock asks without the lock, for the answer may take seconds.
-func (a *Agent) checkClock(ctx context.Context) {
+// checkClock asks without the lock, for the answer may take seconds. It returns when to
+// ask again.
+func (a *Agent) checkClock(ctx context.Context) time.Duration {
 	if !a.needsClock() {
-		return
+		return clockEvery
 	}
 	why := a.opts.Synchronised(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.auth.byTime() && ctx.Err() == nil {
-		a.bar(why)
+	if !a.auth.byTime() || ctx.Err() != nil {
+		return clockEvery
+	}
+	a.believe(why)
+	a.bar(why)
+	if errors.Is(why, errUnsynchronised) {
+		return clockSoon
+	}
+	return clockEvery
+}
+
+// believe has signatures go by the host's clock, or by what it was before it was set.
+func (a *Agent) believe(why error) {
+	day := a.clock.day
+	switch by := day.off(); {
+	case why == nil:
+		if by != 0 {
+			a.record.clockSet("the clock was set, and is right: signatures follow", by)
+		}
+		day.trust()
+	case !errors.Is(why, errUnsynchronised):
+		day.follow() // nothing will tell when it is right again
+	case by != 0 && a.barred == nil:
+		a.record.clockSet("the clock was set, and is not synchronised: signatures go by what it was before", by)
+	}
+}
+
+// askAboutClock has the clock watch look now.
+func (a *Agent) askAboutClock() {
+	select {
+	case a.askClock <- struct{}{}:
+	default:
 	}
 }
 
@@ -63,12 +97,10 @@ func (a *Agent) clockNeeded(before bool) {
 	switch now := a.auth.byTime(); {
 	case !now:
 		a.bar(nil)
+		a.clock.day.follow()
 	case !before:
 		a.bar(errClockNotAsked)
-		select {
-		case a.askClock <- struct{}{}:
-		default:
-		}
+		a.askAboutClock()
 	}
 }
 

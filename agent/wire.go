@@ -3,7 +3,6 @@ package agent
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
@@ -38,7 +37,7 @@ func (r *router) sendTo(dst netip.Addr) error {
 	}
 	r.buf = r.packet.Append(r.buf[:0], r.link.src, dst, kind)
 	if r.signer != nil {
-		r.buf = r.signer.Append(r.buf, r.buf, r.link.src, time.Now())
+		r.buf = r.signer.Append(r.buf, r.buf, r.link.src, r.clock.wall())
 	}
 	if err := r.link.sender.Send(r.link.src, dst, r.buf); err != nil {
 		r.record.sendFailed(r.id, r.cfg, dst, err)
@@ -57,7 +56,17 @@ func (r *router) handle(d *transport.Datagram) {
 	if in == nil {
 		return
 	}
-	a, reason, notice := in.Inspect(vrrp.Header{Src: d.Src, Dst: d.Dst, TTL: d.TTL}, d.Payload, d.Arrival, time.Now())
+	hdr := vrrp.Header{Src: d.Src, Dst: d.Dst, TTL: d.TTL}
+	a, reason, notice := in.Inspect(hdr, d.Payload, d.Arrival, r.clock.wall())
+	if reason == vrrp.AuthStale {
+		// A clock that was set right before anything vouches for it, as that of a
+		// virtual machine which stood still: now a peer does.
+		if wall, differs := r.clock.day.host(); differs {
+			if a, reason, notice = in.Inspect(hdr, d.Payload, d.Arrival, wall); reason == vrrp.Accepted {
+				r.clock.day.trust()
+			}
+		}
+	}
 	if reason != vrrp.Accepted {
 		r.refused(d.Src, reason, in.Packet())
 		return

@@ -23,7 +23,6 @@ const (
 	maxBody     = 4 << 10
 	headerLimit = 2 * time.Second
 	answerLimit = 2 * time.Second
-	idleLimit   = 10 * time.Second
 )
 
 // Handler does what clients ask for. Its methods may be called by several
@@ -65,11 +64,12 @@ func Serve(ctx context.Context, l net.Listener, h Handler, log *slog.Logger) err
 		Handler:           NewHandler(h),
 		ReadHeaderTimeout: headerLimit,
 		ReadTimeout:       headerLimit,
-		IdleTimeout:       idleLimit,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
+	// Who asks again has to queue again: a few clients must not keep all the places.
+	srv.SetKeepAlivesEnabled(false)
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)

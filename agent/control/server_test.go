@@ -371,6 +371,31 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
+// Clients that ask again and again have to queue again each time: they cannot keep
+// all the places.
+func TestGreedyClients(t *testing.T) {
+	socket := serve(t, &handler{})
+	const request = "GET /v1/status HTTP/1.1\r\nHost: vipd\r\n\r\n"
+	for range maxClients {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), headerLimit)
+	defer cancel()
+	if _, err := NewClient(socket).Status(ctx); err != nil {
+		t.Errorf("another client: %v", err)
+	}
+}
+
 // Clients that do not read their answer are cut off: others get their turn.
 func TestClientsThatDoNotRead(t *testing.T) {
 	if testing.Short() {
