@@ -14,11 +14,22 @@ MUTATIONFLAGS ?=
 TESTFLAGS ?=
 # Flags of test/faults, such as FAULTFLAGS='-only "node death" -variants all'.
 FAULTFLAGS ?=
+# How long faults are played on one cluster, without the race detector and with it.
+SOAK ?= 30m
+# More flags of test/faults for that, such as SOAKFLAGS='-seed 4711'.
+SOAKFLAGS ?=
+# Flags of test/bench, such as BENCHFLAGS='-record -only "node death,cost"'.
+BENCHFLAGS ?=
+# How often each benchmark of a hot path runs, and the release that it is held against.
+COUNT ?= 6
+SINCE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 # Flags of packaging/build, such as PACKAGEFLAGS='-arch amd64 -format deb'.
 PACKAGEFLAGS ?=
 
 BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 CONTAIN = test/contain
+MICRO = sh -c 'go test -run "^$$$$" -bench . -benchmem -count $(COUNT) $(TESTFLAGS) $$(grep -rl --include=*_test.go "^func Benchmark" --exclude-dir=bin . | xargs -n1 dirname | sort -u)'
+BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # What "make test" runs: in namespaces where the tests use test/lab, else as it is.
 # Interop, sim, the packages and the machines have targets of their own.
 LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/sim -e '/packaging ' -e /test/machine -e /test/e2e
@@ -87,8 +98,14 @@ mutation: modules ## change the core in small ways, and want a test to notice ea
 	nice -n 19 go run ./test/mutation $(MUTATIONFLAGS)
 
 .PHONY: soak
-soak: modules ## watch ten minutes of renewals with open connections
+soak: SEEDS = 10000
+soak: HOURS = 24
+soak: modules ## play faults for SOAK=30m on a cluster, and days of 10,000 simulated ones (takes hours)
 	$(CONTAIN) env VIPD_SOAK=10m go test -count=1 -timeout=20m -run '^TestC38Renewals$$' -v ./test/conformance
+	$(BUILD) -o bin/play-faults ./test/faults
+	$(CONTAIN) bin/play-faults -soak $(SOAK) $(SOAKFLAGS)
+	$(CONTAIN) bin/play-faults -soak $(SOAK) -race $(SOAKFLAGS)
+	$(MAKE) sim SEEDS=$(SEEDS) HOURS=$(HOURS)
 
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZTIME=10s
@@ -100,10 +117,26 @@ fuzz: ## fuzz each target for FUZZTIME=10s
 	done
 
 .PHONY: bench
-bench: modules ## measure the hot paths, and what clients see of each fault (takes long)
-	$(CONTAIN) go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(UNIT) $(KERNEL)
+bench: modules ## measure vipd beside keepalived: outages and costs (40 minutes; BENCHFLAGS=-quick)
 	$(BUILD) -o bin/bench ./test/bench
-	$(CONTAIN) bin/bench
+	$(CONTAIN) bin/bench $(BENCHFLAGS)
+
+.PHONY: bench-micro
+bench-micro: modules ## measure the hot paths, COUNT=6 times each, for benchstat
+	@mkdir -p bin
+	$(CONTAIN) $(MICRO) > bin/bench-micro.txt || { cat bin/bench-micro.txt; exit 1; }
+	@cat bin/bench-micro.txt
+
+# The release is built from what git has of it, beside the tree.
+.PHONY: bench-compare
+bench-compare: bench-micro ## compare the hot paths with those of the last release, or of SINCE=v1.2.3
+	@[ -n "$(SINCE)" ] || { echo "there is no release yet: name a commit, such as SINCE=HEAD~1" >&2; exit 2; }
+	rm -rf bin/since
+	mkdir -p bin/since
+	git archive $(SINCE) | tar -x -C bin/since
+	cd bin/since && go mod download && $(abspath $(CONTAIN)) $(MICRO) > ../bench-since.txt
+	rm -rf bin/since
+	go run $(BENCHSTAT) since=bin/bench-since.txt now=bin/bench-micro.txt
 
 .PHONY: faults
 faults: modules ## play every fault on a cluster, and hold what is seen against its bound (takes long)

@@ -31,9 +31,13 @@ func BuildAround(dir string) (b Binaries, err error) {
 	return b, err
 }
 
+// BuildOne builds the program of a package of this module into dir.
+func BuildOne(dir, pkg string) (string, error) { return build(dir, pkg) }
+
+// build builds a program as the packages have it.
 func build(dir, pkg string) (string, error) {
 	path := filepath.Join(dir, filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/vipd/vipd/"+pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/vipd/vipd/"+pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w: %s", pkg, err, out)

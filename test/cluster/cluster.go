@@ -28,6 +28,10 @@ type Options struct {
 	Servers  int
 	// Config returns the vipd.toml of a server; nil: DefaultConfig.
 	Config func(s *Server) string
+	// Agent is what the servers run; nil: vipd. Status, Settled and Holder ask vipd alone.
+	Agent Agent
+	// Launcher is put before the command of an agent, such as RealTime.
+	Launcher []string
 	// Log takes what the programs say, each line behind the name of its server.
 	Log io.Writer
 	// Plain lets clients use a port without TLS, which costs less.
@@ -49,6 +53,9 @@ func New(l *lab.Lab, o Options) (*Cluster, error) {
 	}
 	if o.Config == nil {
 		o.Config = DefaultConfig
+	}
+	if o.Agent == nil {
+		o.Agent = vipd{}
 	}
 	c := &Cluster{Lab: l, opts: o}
 	for i := 1; i <= o.Servers; i++ {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -31,14 +30,9 @@ func (s *Server) AgentCPU() (time.Duration, error) {
 
 // AgentMemory returns a line of the agent's /proc/PID/status in KiB, such as VmRSS.
 func (s *Server) AgentMemory(line string) (int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.AgentPID()))
+	kib, err := field(fmt.Sprintf("/proc/%d/status", s.AgentPID()), line)
 	if err != nil {
 		return 0, fmt.Errorf("%s: read the agent's memory: %w", s.Name, err)
-	}
-	_, after, _ := strings.Cut(string(b), line+":")
-	var kib int
-	if _, err := fmt.Sscanf(after, "%d kB", &kib); err != nil {
-		return 0, fmt.Errorf("%s: read %s: %w", s.Name, line, err)
 	}
 	return kib, nil
 }

@@ -104,21 +104,15 @@ func (s *Server) SetAPI(ctx context.Context, mode string) error {
 
 // StartAgent writes the configuration and starts the agent.
 func (s *Server) StartAgent() error {
-	if err := s.writeConfig(s.cluster.opts.Config(s)); err != nil {
-		return err
-	}
-	return s.RestartAgent()
-}
-
-// RestartAgent starts the agent with the configuration that is there.
-func (s *Server) RestartAgent() error {
-	p, err := s.start(s.cluster.opts.Binaries.Vipd, "run", "--config", s.ConfigPath(), "--runtime-dir", s.runtimeDir())
+	command, err := s.cluster.opts.Agent.Prepare(s)
 	if err != nil {
 		return err
 	}
-	s.agent = p
-	return nil
+	return s.launch(command)
 }
+
+// RestartAgent starts vipd with the configuration that is there.
+func (s *Server) RestartAgent() error { return s.launch(s.vipdCommand()) }
 
 // Vipd runs a vipd command on the server and returns what it printed.
 func (s *Server) Vipd(args ...string) (string, error) {
@@ -206,9 +200,9 @@ func (p *process) kill() error {
 	if !p.runs() {
 		return nil
 	}
-	err := p.signal(syscall.SIGKILL)
+	killTree(p.cmd.Process.Pid)
 	<-p.done
-	return err
+	return nil
 }
 
 func (p *process) await(ctx context.Context) error {

@@ -15,6 +15,8 @@ import (
 
 // Wire hears the IPv4 advertisements of VRID 51 on the segment.
 type Wire struct {
+	Began time.Time
+
 	cancel context.CancelFunc
 	ended  chan struct{}
 	recv   *transport.Receiver
@@ -33,7 +35,7 @@ type Seen struct {
 // Listen begins to listen on a node. Stop ends it.
 func Listen(ctx context.Context, n *lab.Node) (*Wire, error) {
 	began := time.Now()
-	w := &Wire{ended: make(chan struct{})}
+	w := &Wire{Began: began, ended: make(chan struct{})}
 	err := n.Do(func() error {
 		ifi, err := net.InterfaceByName(lab.Interface)
 		if err != nil {

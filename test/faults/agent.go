@@ -1,12 +1,13 @@
 package main
 
 import (
-	"fmt"
+	"net/netip"
 	"slices"
 	"syscall"
 	"time"
 
 	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
 )
 
 // longestLease is the lease, and how late the kernel may be to end it.
@@ -18,16 +19,16 @@ func agentFaults() []fault {
 		b.two, b.resets, b.idle = longestLease, anything, anything
 	})
 	released := planned(2).with(func(b *bound) {
-		b.outage, b.two, b.twoMedian, b.nobody = 500*time.Millisecond, time.Second, 200*time.Millisecond, 100*time.Millisecond
+		b.two, b.twoMedian = 300*time.Millisecond, 200*time.Millisecond
 	})
 	return []fault{
-		{name: "agent killed", note: "nobody runs `vipd release`: the lease ends", play: steps(tell(syscall.SIGKILL), movedToSecond), heal: startAgent, bound: leased},
-		{name: "agent killed, then vipd release", note: "as systemd runs it; likewise after an OOM kill", runs: 10, play: steps(tell(syscall.SIGKILL), release, movedToSecond), heal: startAgent, bound: released},
-		{name: "agent crashes, then vipd release", note: "SIGABRT: traces of all goroutines", play: steps(tell(syscall.SIGABRT), release, movedToSecond), heal: startAgent, bound: released},
-		{name: "agent hangs", note: "SIGSTOP, then what the watchdog does", play: steps(tell(syscall.SIGSTOP), movedToSecond), heal: steps(tell(syscall.SIGKILL), release, startAgent), bound: leased},
+		{name: "agent killed", ends: true, note: "nobody runs `vipd release`: the lease ends", play: steps(tell(syscall.SIGKILL), movedToSecond), heal: startAgent, bound: leased},
+		{name: "agent killed, then vipd release", ends: true, note: "as systemd runs it; likewise after an OOM kill", runs: 10, play: steps(tell(syscall.SIGKILL), release, movedToSecond), heal: startAgent, bound: released},
+		{name: "agent crashes, then vipd release", ends: true, note: "SIGABRT: traces of all goroutines", play: steps(tell(syscall.SIGABRT), release, movedToSecond), heal: startAgent, bound: released},
+		{name: "agent hangs", ends: true, note: "SIGSTOP, then what the watchdog does", play: steps(tell(syscall.SIGSTOP), movedToSecond), heal: steps(tell(syscall.SIGKILL), release, startAgent), bound: leased},
 		{name: "agent hangs for 10 s", note: "SIGSTOP, SIGCONT", play: steps(tell(syscall.SIGSTOP), movedToSecond, last(7*time.Second)), heal: tell(syscall.SIGCONT), bound: leased},
 		{name: "agent stalls for 0.5 s, 5 times", play: stalls, bound: unmoved()},
-		{name: "Backup's agent killed", play: steps(on(1, tell(syscall.SIGKILL)), last(3*time.Second)), heal: on(1, startAgent), bound: unmoved()},
+		{name: "Backup's agent killed", ends: true, play: steps(on(1, tell(syscall.SIGKILL)), last(3*time.Second)), heal: on(1, startAgent), bound: unmoved()},
 		{name: "Backup hangs for 5 s", play: steps(on(1, tell(syscall.SIGSTOP)), last(5*time.Second)), heal: on(1, tell(syscall.SIGCONT)), bound: unmoved()},
 	}
 }
@@ -85,7 +86,7 @@ func (x *trial) die(s *cluster.Server) error {
 	x.cut(s)
 	for _, a := range x.vips() {
 		// The namespace outlives the node, and its lease would too.
-		_, _ = s.Node.Run("ip", "address", "del", hostPrefix(a.String(), x.ipv6), "dev", "eth0")
+		_, _ = s.Node.Run("ip", "address", "del", host(a), "dev", lab.Interface)
 	}
 	return nil
 }
@@ -99,9 +100,5 @@ func (x *trial) revive(s *cluster.Server) error {
 	return nil
 }
 
-func hostPrefix(addr string, ipv6 bool) string {
-	if ipv6 {
-		return fmt.Sprintf("%s/128", addr)
-	}
-	return fmt.Sprintf("%s/32", addr)
-}
+// host is an address as the kernel has it when it belongs to no network.
+func host(a netip.Addr) string { return netip.PrefixFrom(a, a.BitLen()).String() }

@@ -8,18 +8,22 @@ import (
 )
 
 func apiFaults(o options) []fault {
-	// The API server answers clients, whatever it thinks of itself. A third node whose
-	// probe is the first to answer holds the VIP for a moment.
-	served := planned(3)
+	// The API server answers clients, whatever it thinks of itself.
+	served := planned(2)
+	// Three probes of 0.75 s, of which one begins each 0.5 s, and the first up to 0.5 s
+	// after the last answer; then a move.
+	const hung = 2400 * time.Millisecond
+	const slow = 1900 * time.Millisecond
+	inFlight := int(slow / max(o.interval, time.Millisecond))
 	return []fault{
-		{name: "API killed", play: steps(signalAPI(syscall.SIGKILL), movedToSecond), heal: startAPI, bound: unplanned(500*time.Millisecond, 2).with(func(b *bound) { b.idle = time.Second })},
-		{name: "API hangs", note: "SIGSTOP, SIGCONT", play: steps(signalAPI(syscall.SIGSTOP), movedToSecond), heal: signalAPI(syscall.SIGCONT), bound: unplanned(3*time.Second, 2).with(func(b *bound) { b.idle = time.Second })},
-		{name: "API answers 500", play: steps(api("unready"), movedToSecond), heal: api("ready"), bound: served},
+		{name: "API killed", play: steps(signalAPI(syscall.SIGKILL), movedToSecond), heal: startAPI, bound: unplanned(200*time.Millisecond, 2).with(func(b *bound) { b.idle = time.Second })},
+		{name: "API hangs", note: "SIGSTOP, SIGCONT", play: steps(signalAPI(syscall.SIGSTOP), movedToSecond), heal: signalAPI(syscall.SIGCONT), bound: unplanned(hung, 2).with(func(b *bound) { b.idle = time.Second })},
+		{name: "API answers 500", runs: 20, play: steps(api("unready"), movedToSecond), heal: api("ready"), bound: served},
 		{name: "API answers 401", play: steps(api("status 401"), movedToSecond), heal: api("ready"), bound: served},
 		{name: "API answers after 1.5 s", note: "slow is not dead; the outage is the first answer's delay", play: steps(api("slow 1500ms"), last(8*time.Second)), heal: api("ready"), bound: unmoved().with(func(b *bound) { b.outage = 1700 * time.Millisecond })},
-		{name: "API answers after 1.9 s", note: "which cannot be told from a hang", play: steps(api("slow 1900ms"), movedToSecond), heal: api("ready"),
-			bound: served.with(func(b *bound) { b.outage, b.resets = 3*time.Second, anything })},
-		{name: "API flaps each second", note: "for " + o.flap.String(), play: steps(api("flapping 2s"), last(o.flap)), heal: api("ready"), stays: true,
+		{name: "API answers after 1.9 s", note: "which cannot be told from a hang", play: steps(api("slow "+slow.String()), movedToSecond), heal: api("ready"),
+			bound: served.with(func(b *bound) { b.outage, b.resets = slow+200*time.Millisecond, inFlight })},
+		{name: "API flaps each second", note: "for " + o.flap.String(), runs: 2, play: steps(api("flapping 2s"), last(o.flap)), heal: api("ready"), stays: true,
 			bound: planned(4).with(func(b *bound) { b.resets = anything })},
 		{name: "API dead everywhere", note: "the holder stays", play: steps(everywhere(signalAPI(syscall.SIGKILL)), last(3*time.Second)), heal: everywhere(startAPI), stays: true,
 			bound: bound{outage: anything, lost: anything, resets: anything, idle: anything, moves: 2}},
@@ -28,14 +32,14 @@ func apiFaults(o options) []fault {
 
 func datastoreFaults() []fault {
 	return []fault{
-		{name: "datastore lost on one", note: "the holder", play: steps(api("etcd-lost"), movedToSecond), heal: api("ready"), bound: planned(3)},
+		{name: "datastore lost on one", note: "the holder", runs: 20, play: steps(api("etcd-lost"), movedToSecond), heal: api("ready"), bound: planned(2)},
 		{name: "datastore lost on two", play: steps(api("etcd-lost"), on(1, api("etcd-lost")), func(x *trial) error { return x.moved(x.third()) }),
 			heal: steps(api("ready"), on(1, api("ready"))), bound: planned(4)},
-		{name: "datastore lost on all", note: "12 s", play: steps(everywhere(api("etcd-lost")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
-		{name: "datastore lost on all, newer answers", note: "12 s", play: steps(everywhere(api("etcd-lost-fast")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
+		{name: "datastore lost on all", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
+		{name: "datastore lost on all, newer answers", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost-fast")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
 		{name: "etcd election of 5 s", play: steps(everywhere(api("etcd-lost")), last(5*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
-		{name: "etcd leader dies with the holder", note: "21 s, as a real K3s cluster was seen to go through it", play: leaderDies, heal: revive, bound: unplanned(1500*time.Millisecond, 2)},
-		{name: "etcd leader cut off with the holder", note: "18 s, likewise", play: leaderCutOff, heal: steps(joinFirst, startAPI), bound: unplanned(1500*time.Millisecond, 2)},
+		{name: "etcd leader dies with the holder", runs: 2, note: "21 s, as a real K3s cluster was seen to go through it", ends: true, play: leaderDies, heal: revive, bound: unplanned(downTime, 2)},
+		{name: "etcd leader cut off with the holder", runs: 2, note: "18 s, likewise", play: leaderCutOff, heal: steps(joinFirst, startAPI), bound: unplanned(downTime, 2)},
 	}
 }
 

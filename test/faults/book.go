@@ -46,6 +46,19 @@ func openBook(path string) (*book, error) {
 	return b, nil
 }
 
+// took returns how long a run of a fault took, on average.
+func (b *book) took(name string) time.Duration {
+	r := b.results[name]
+	if len(r.Samples) == 0 {
+		return usualTake
+	}
+	var sum time.Duration
+	for _, s := range r.Samples {
+		sum += s.Took
+	}
+	return sum / time.Duration(len(r.Samples))
+}
+
 func (b *book) add(r result) error {
 	b.results[r.Name] = r
 	text, err := json.MarshalIndent(b.results, "", " ")

@@ -11,17 +11,22 @@ type fault struct {
 	name  string
 	note  string             // what the table should say besides
 	only  func(variant) bool // nil: it can be played in every variant
-	runs  int                // at least
+	runs  int                // 0: usualRuns
+	alone bool               // it takes so much of the host that nothing may be played beside it
 	setUp func(*trial) error // before the agents start
 	// play makes the fault, and returns when it is to be healed.
 	play func(*trial) error
 	heal func(*trial) error // nil: nothing is left to heal
+	ends bool               // an agent, or the node that it runs on
 	// stays is set where a node may keep what it holds when all are well again.
 	stays bool
 	// normalTime starts the agents without real-time scheduling.
 	normalTime bool
 	bound      bound
 }
+
+// usualRuns is how often a fault is played that says nothing about it.
+const usualRuns = 3
 
 // anything is a bound that bounds nothing.
 const anything = -1
@@ -106,14 +111,26 @@ func unmoved() bound { return bound{outage: 200 * time.Millisecond, two: 0, nobo
 func planned(moves int) bound {
 	return bound{
 		outage: 200 * time.Millisecond, resets: 2 * moves, idle: time.Second,
-		two: 500 * time.Millisecond, nobody: 0, moves: moves,
+		two: 200 * time.Millisecond, nobody: 0, moves: moves,
 	}
 }
+
+const (
+	// downTime is the longest Active_Down_Interval here, 3A + Skew_Time, and what it takes
+	// to claim and to be heard.
+	downTime = 900 * time.Millisecond
+	// locktime is how long hosts keep to what they were told last, then the next step of
+	// the announcements, and a claim.
+	locktime = 1300 * time.Millisecond
+	// meeting is how long two holders that hear each other again may both hold: an
+	// interval, Skew_Time and the linger.
+	meeting = 400 * time.Millisecond
+)
 
 // unplanned is the bound of a failure that takes this long to be noticed and mended.
 // What asks meanwhile is lost, and nobody tells an idle client.
 func unplanned(outage time.Duration, moves int) bound {
-	return bound{outage: outage, lost: anything, resets: anything, idle: anything, two: time.Second, nobody: outage, moves: moves}
+	return bound{outage: outage, lost: anything, resets: anything, idle: anything, two: meeting, nobody: outage, moves: moves}
 }
 
 // with returns the bound, changed.

@@ -7,15 +7,15 @@ import (
 
 // faults returns all, in the order of the table.
 func faults(o options) []fault {
-	return slices.Concat(nodeFaults(), agentFaults(), apiFaults(o), datastoreFaults(), networkFaults(), adversityFaults(o), interfaceFaults(), hostFaults(), plannedMoves())
+	return slices.Concat(nodeFaults(), agentFaults(), apiFaults(o), datastoreFaults(), networkFaults(), adversityFaults(o), interfaceFaults(), hostFaults(), plannedMoves(o))
 }
 
 func nodeFaults() []fault {
 	return []fault{
 		{name: "no fault", play: last(5 * time.Second), bound: unmoved()},
-		{name: "node death", play: steps(die, movedToSecond), heal: revive, bound: unplanned(1500*time.Millisecond, 2)},
-		{name: "Backup's death", play: backupDies, heal: backupRevives, bound: unmoved()},
-		{name: "two nodes die, one after the other", play: twoDie, heal: bothRevive, bound: unplanned(1500*time.Millisecond, 4)},
+		{name: "node death", ends: true, play: steps(die, movedToSecond), heal: revive, bound: unplanned(downTime, 2)},
+		{name: "Backup's death", ends: true, play: backupDies, heal: backupRevives, bound: unmoved()},
+		{name: "two nodes die, one after the other", ends: true, play: twoDie, heal: bothRevive, bound: unplanned(downTime, 4)},
 	}
 }
 

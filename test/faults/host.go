@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -18,19 +19,21 @@ func hostFaults() []fault {
 	// What the API server and the client do on such a host is not vipd's.
 	starved := bound{outage: anything, lost: anything, resets: anything, idle: anything}
 	return []fault{
-		{name: "CPU starved", note: "4 busy loops for each CPU, 10 s", play: burn(10 * time.Second), bound: starved},
-		{name: "CPU starved, agents not real-time", note: "no promise but to recover", normalTime: true, play: burn(10 * time.Second), stays: true,
+		{name: "CPU starved", alone: true, note: "4 busy loops for each CPU, 10 s", play: burn(10 * time.Second), bound: starved},
+		{name: "CPU starved, agents not real-time", alone: true, note: "no promise but to recover", normalTime: true, play: burn(10 * time.Second), stays: true,
 			bound: starved.with(func(b *bound) { b.two, b.moves = anything, anything })},
-		{name: "disk full under the runtime directory", setUp: smallDisk, play: steps(fill, last(5*time.Second)), heal: unfill, bound: unmoved()},
-		{name: "disk full at a restart", setUp: smallDisk, play: steps(fill, restart, last(3*time.Second)), heal: unfill,
-			bound: planned(2).with(func(b *bound) { b.two, b.idle = longestLease, anything })},
+		{name: "disk full under the runtime directory", setUp: smallDisks, play: steps(fill, last(5*time.Second)), heal: unfill, bound: unmoved()},
+		{name: "disk full at a restart", ends: true, setUp: smallDisks, play: steps(fill, restart, last(3*time.Second)), heal: unfill, bound: planned(2)},
 		{name: "no file descriptor left", note: "on the holder", play: steps(exhaust, last(8*time.Second)), heal: relieve,
 			bound: planned(2).with(func(b *bound) { b.resets, b.idle = anything, anything })},
 		{name: "no file descriptor left anywhere", play: steps(everywhere(exhaust), last(8*time.Second)), heal: everywhere(relieve), stays: true,
 			bound: planned(2).with(func(b *bound) { b.resets, b.idle = anything, anything })},
+		{name: "no memory left", note: "the holder's agent gets no page more than it has, and its status is asked for all the time; at worst it ends", ends: true,
+			play: steps(scant, insist(8*time.Second)), heal: plenty, bound: planned(2).with(func(b *bound) { b.two, b.resets, b.idle = longestLease, anything, anything })},
 		{name: "netlink buffer overrun", note: "and the VIP deleted meanwhile", play: overrun,
 			bound: unmoved().with(func(b *bound) {
-				b.outage, b.nobody, b.lost, b.resets = 2500*time.Millisecond, 1200*time.Millisecond, anything, anything
+				// While the agent is stopped, 0.2 s, and until the next renewal at most.
+				b.outage, b.nobody, b.lost, b.resets = 700*time.Millisecond, 700*time.Millisecond, anything, anything
 			})},
 	}
 }
@@ -57,9 +60,17 @@ func burn(d time.Duration) func(*trial) error {
 	}
 }
 
-// smallDisk gives the first server's runtime directory a file system of its own.
-func smallDisk(x *trial) error {
-	dir := x.first().RuntimeDir()
+// smallDisks gives the servers' runtime directories file systems of their own.
+func smallDisks(x *trial) error {
+	for _, s := range x.Servers {
+		if err := x.smallDisk(s.RuntimeDir()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *trial) smallDisk(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -90,23 +101,59 @@ func exhaust(x *trial) error {
 		return err
 	}
 	x.note("%s's agent: %d descriptors, and no more", x.first().Name, len(open))
-	return limit(x, uint64(len(open)))
+	return limit(x, unix.RLIMIT_NOFILE, uint64(len(open)))
 }
 
 // relieve lets it open as many as it could before, and more than it ever needs.
-func relieve(x *trial) error { return limit(x, 1024) }
+func relieve(x *trial) error { return limit(x, unix.RLIMIT_NOFILE, 1024) }
 
 // limit sets the soft limit alone: to raise the other takes a privilege.
-func limit(x *trial, descriptors uint64) error {
+func limit(x *trial, resource int, most uint64) error {
 	var l unix.Rlimit
-	if err := unix.Prlimit(x.first().AgentPID(), unix.RLIMIT_NOFILE, nil, &l); err != nil {
+	if err := unix.Prlimit(x.first().AgentPID(), resource, nil, &l); err != nil {
 		return fmt.Errorf("read the agent's limit: %w", err)
 	}
-	l.Cur = min(descriptors, l.Max)
-	if err := unix.Prlimit(x.first().AgentPID(), unix.RLIMIT_NOFILE, &l, nil); err != nil {
-		return fmt.Errorf("limit the agent's descriptors: %w", err)
+	l.Cur = min(most, l.Max)
+	if err := unix.Prlimit(x.first().AgentPID(), resource, &l, nil); err != nil {
+		return fmt.Errorf("limit the agent: %w", err)
 	}
 	return nil
+}
+
+// scant leaves the agent the memory that it has mapped, and no more.
+func scant(x *trial) error {
+	kib, err := x.first().AgentMemory("VmData")
+	if err != nil {
+		return err
+	}
+	x.note("%s's agent: %d KiB of data, and no more", x.first().Name, kib)
+	return limit(x, unix.RLIMIT_DATA, uint64(kib)<<10)
+}
+
+func plenty(x *trial) error {
+	if !x.first().AgentRuns() {
+		return startAgent(x)
+	}
+	return limit(x, unix.RLIMIT_DATA, unix.RLIM_INFINITY)
+}
+
+// insist asks the first server's agent for its status all the time, four times at once.
+// What it answers is of no interest.
+func insist(d time.Duration) func(*trial) error {
+	return func(x *trial) error {
+		until := time.Now().Add(d)
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				for time.Now().Before(until) && x.ctx.Err() == nil {
+					_, _ = x.status(x.ctx, x.first())
+					x.wait(10 * time.Millisecond)
+				}
+			})
+		}
+		asking.Wait()
+		return nil
+	}
 }
 
 // overrun lets more happen to addresses than the agent's socket has room for, while it
@@ -117,7 +164,7 @@ func overrun(x *trial) error {
 		verb := []string{"add", "del"}[i%2]
 		fmt.Fprintf(&batch, "address %s 203.0.113.%d/32 dev lo\n", verb, 1+i/2%250)
 		if i == 2000 {
-			fmt.Fprintf(&batch, "address del %s dev eth0\n", hostPrefix(x.vips()[0].String(), x.ipv6))
+			fmt.Fprintf(&batch, "address del %s dev eth0\n", host(x.vips()[0]))
 		}
 	}
 	s := x.first()

@@ -16,6 +16,8 @@ type ledger struct {
 
 	mu      sync.Mutex
 	entries []entry
+	now     map[netip.Addr]*view // of those that were seen
+	nodes   map[string]bool      // on the segment
 }
 
 // entry is an address that came to a node or left it; or, without an address, a node
@@ -36,7 +38,7 @@ type tally struct {
 
 // newLedger begins one. It tells note what it writes down.
 func newLedger(nodes []*lab.Node, note func(format string, args ...any)) (*ledger, error) {
-	l := &ledger{}
+	l := &ledger{now: make(map[netip.Addr]*view), nodes: make(map[string]bool)}
 	for _, n := range nodes {
 		l.connected(n.Name, true)
 	}
@@ -52,6 +54,16 @@ func (l *ledger) add(e entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, e)
+	if !e.addr.IsValid() {
+		l.nodes[e.node] = e.there
+		return
+	}
+	v, known := l.now[e.addr]
+	if !known {
+		v = &view{addr: e.addr, has: make(map[string]bool), on: l.nodes}
+		l.now[e.addr] = v
+	}
+	v.enter(e)
 }
 
 // connected notes that a node is on the segment, or no longer.
@@ -63,9 +75,9 @@ func (l *ledger) connected(node string, on bool) {
 func (l *ledger) holders(addr netip.Addr) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := newView(addr)
-	for _, e := range l.entries {
-		v.enter(e)
+	v, known := l.now[addr]
+	if !known {
+		return nil
 	}
 	return v.holders()
 }

@@ -30,6 +30,11 @@ type options struct {
 	list       bool
 	flap       time.Duration
 	partitions int
+	rounds     int
+	loss       time.Duration
+	soak       time.Duration
+	race       bool
+	together   int
 	interval   time.Duration
 	other      bool
 	keep       bool
@@ -38,13 +43,18 @@ type options struct {
 func (o *options) flags(fs *flag.FlagSet) {
 	fs.StringVar(&o.only, "only", "", "only faults with one of these, set apart by commas, in their names")
 	fs.StringVar(&o.variants, "variants", "cover", `"cover" (two for each fault, which differ in everything), "all", or what a variant has in its name, such as ipv6-unicast`)
-	fs.IntVar(&o.runs, "runs", 0, "how often each fault is played, the variants in turn; 0: each variant once, and some faults more often")
+	fs.IntVar(&o.runs, "runs", 0, "how often each fault is played, the variants in turn; 0: each variant once, at least 3 times, and some faults more often")
+	fs.IntVar(&o.together, "together", 1, "how many faults are played at once, each on a cluster of its own")
 	fs.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the random phases")
 	fs.StringVar(&o.out, "out", "bin/faults", "directory for results.json and the logs of what went wrong")
 	fs.StringVar(&o.record, "record", "", "document to write the table of all results into, such as docs/reliability.md")
 	fs.BoolVar(&o.list, "list", false, "list the faults and their bounds, and play none")
-	fs.DurationVar(&o.flap, "flap", 30*time.Second, "how long the API server flaps")
-	fs.IntVar(&o.partitions, "partitions", 5, "how often a partition heals in a run")
+	fs.DurationVar(&o.flap, "flap", 5*time.Minute, "how long the API server flaps")
+	fs.IntVar(&o.partitions, "partitions", 10, "how often a partition heals in a run")
+	fs.IntVar(&o.rounds, "rounds", 20, "how often what is planned is done, there and back, in a run")
+	fs.DurationVar(&o.loss, "loss", 15*time.Second, "how long advertisements are lost")
+	fs.DurationVar(&o.soak, "soak", 0, "play faults at random on one cluster for so long, and want nothing to grow")
+	fs.BoolVar(&o.race, "race", false, "build the agents with the race detector")
 	fs.DurationVar(&o.interval, "interval", 5*time.Millisecond, "from one connection of the client to the next")
 	fs.BoolVar(&o.keep, "keep", false, "keep the logs of what went well too")
 	fs.BoolVar(&o.other, "other", false, "start the agents without real-time scheduling, which vipd.service gives them")
@@ -79,33 +89,35 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.race {
+		if err := detectRaces(b.Vipd); err != nil {
+			return err
+		}
+	}
 	realTime := !o.other && exec.Command("chrt", "--rr", "1", "true").Run() == nil
 	book, err := openBook(filepath.Join(o.out, "results.json"))
 	if err != nil {
 		return err
 	}
 	s := &stage{options: o, dir: dir, binaries: b, realTime: realTime}
-	red := 0
-	for i, f := range all {
-		if !f.named(o.only) {
-			continue
-		}
-		r := s.measure(ctx, f, i)
-		if ctx.Err() != nil {
-			return errors.New("interrupted")
-		}
-		if err := book.add(r); err != nil {
-			return err
-		}
-		red += len(r.Red)
+	if o.soak > 0 {
+		return s.soakFor(ctx)
 	}
+	p := newProgramme(s, book, all)
+	err = p.run(ctx)
 	if o.record != "" {
-		if err := book.record(o.record, all); err != nil {
-			return err
-		}
+		err = errors.Join(err, book.record(o.record, all)) // of an interrupted run too
 	}
-	if red > 0 {
-		return fmt.Errorf("%d bounds were broken; the logs are in %s", red, o.out)
+	if p.red > 0 {
+		err = errors.Join(err, fmt.Errorf("%d bounds were broken; the logs are in %s", p.red, o.out))
+	}
+	return err
+}
+
+// detectRaces builds vipd again, with the race detector.
+func detectRaces(path string) error {
+	if out, err := exec.Command("go", "build", "-race", "-o", path, "github.com/vipd/vipd/cmd/vipd").CombinedOutput(); err != nil {
+		return fmt.Errorf("build vipd with the race detector: %w: %s", err, out)
 	}
 	return nil
 }

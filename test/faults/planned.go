@@ -6,17 +6,14 @@ import (
 	"time"
 )
 
-// rounds is how often what is planned is done, there and back, in a run.
-const rounds = 20
-
-func plannedMoves() []fault {
-	// Where the third node's probe is the first to answer, it holds the VIP for a moment.
-	moves := planned(3 * rounds)
+func plannedMoves(o options) []fault {
+	rounds, often := o.rounds, fmt.Sprintf(", %d times", o.rounds)
+	moves := planned(2 * rounds)
 	return []fault{
-		{name: "agent restarted, 20 times", note: "as systemctl restart does it", play: repeat(restart, firstIsActive), bound: unmoved()},
-		{name: "reload, 20 times", note: "another advert_interval each time", play: reload, bound: unmoved()},
-		{name: "drain and resume, 20 times", play: repeat(vipd("drain", "--wait"), movedToSecond, vipd("resume"), movedBack), bound: moves},
-		{name: "stop and start, 20 times", play: repeat(tell(syscall.SIGTERM), movedToSecond, startAgent, movedBack), bound: moves},
+		{name: "agent restarted" + often, runs: 2, note: "as systemctl restart does it", ends: true, play: repeat(restart, firstIsActive), bound: unmoved()},
+		{name: "reload" + often, runs: 2, note: "another advert_interval each time", play: reload, bound: unmoved()},
+		{name: "drain and resume" + often, runs: 2, play: repeat(vipd("drain", "--wait"), movedToSecond, vipd("resume"), movedBack), bound: moves},
+		{name: "stop and start" + often, runs: 2, ends: true, play: repeat(tell(syscall.SIGTERM), movedToSecond, startAgent, movedBack), bound: moves},
 	}
 }
 
@@ -25,7 +22,7 @@ func movedBack(x *trial) error { return x.moved(x.first()) }
 // repeat does the steps again and again, at any phase of the intervals.
 func repeat(all ...func(*trial) error) func(*trial) error {
 	return func(x *trial) error {
-		for i := range rounds {
+		for i := range x.rounds {
 			x.note("round %d", i+1)
 			if err := steps(all...)(x); err != nil {
 				return fmt.Errorf("round %d: %w", i+1, err)
@@ -77,7 +74,7 @@ func firstIsActive(x *trial) error {
 // reload gives the first server another interval, and back.
 func reload(x *trial) error {
 	intervals := []string{"200ms", "250ms"}
-	for i := range rounds {
+	for i := range x.rounds {
 		if err := x.first().Reconfigure(x.config(x.first(), intervals[i%2])); err != nil {
 			return err
 		}

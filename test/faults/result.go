@@ -56,16 +56,27 @@ func idle(r probe.Report) (what string, worst time.Duration) {
 		i := slices.IndexFunc(r.Drops, func(d probe.Drop) bool {
 			return d.Node == ch.From && d.Opened < ch.At && d.Lost > ch.At-ch.Outage-2*time.Second && d.Back > 0
 		})
-		if i < 0 {
+		if i >= 0 {
+			what, worst = back, max(worst, r.Drops[i].Back-ch.At)
+		} else if idleOn(r, ch) {
 			return hangs, 0
 		}
-		what, worst = back, max(worst, r.Drops[i].Back-ch.At)
 	}
 	if len(r.Drops) > 0 && what == stays {
 		d := r.Drops[0]
 		return back, d.Back - d.Lost
 	}
 	return what, worst
+}
+
+// idleOn reports whether the idle connection is, at the end, still the one to the node
+// that answered before the change, or never came back.
+func idleOn(r probe.Report, ch probe.Change) bool {
+	if len(r.Drops) == 0 {
+		return r.Changes[0].To == ch.From
+	}
+	last := r.Drops[len(r.Drops)-1]
+	return last.Back == 0 || last.To == ch.From && last.Back < ch.At
 }
 
 // lost counts the connections that failed, those cut off in flight apart.

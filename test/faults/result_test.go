@@ -47,6 +47,7 @@ func TestIdle(t *testing.T) {
 		{"reset by the move", probe.Report{Changes: []probe.Change{first, move}, Drops: []probe.Drop{{Node: "node1", Lost: 10 * s, Back: 10*s + s/2, To: "node2"}}}, back, s / 2},
 		{"nobody told it", probe.Report{Changes: []probe.Change{first, move}}, hangs, 0},
 		{"reset without a move", probe.Report{Changes: []probe.Change{first}, Drops: []probe.Drop{{Node: "node1", Lost: 4 * s, Back: 5 * s, To: "node1"}}}, back, s},
+		{"past a node that it was not with", probe.Report{Changes: []probe.Change{first, {At: 10 * s, From: "node1", To: "node3"}, {At: 10*s + s/100, From: "node3", To: "node2"}}, Drops: []probe.Drop{{Node: "node1", Lost: 10 * s, Back: 10*s + s/2, To: "node2"}}}, back, s / 2},
 		{"never back", probe.Report{Changes: []probe.Change{first, move}, Drops: []probe.Drop{{Node: "node1", Lost: 10 * s}}}, hangs, 0},
 	} {
 		if what, worst := idle(c.r); what != c.what || worst != c.back {

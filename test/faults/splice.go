@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -26,19 +27,23 @@ const (
 // splicer is between a port of the switch and the bridge, and passes frames on.
 type splicer struct {
 	// when says how late each copy of an advertisement from the port is sent.
-	when func() []time.Duration
-	stop chan struct{}
-	done sync.WaitGroup
-	ends []int
+	when  atomic.Pointer[func() []time.Duration]
+	sw    *lab.Node
+	port  string
+	stop  chan struct{}
+	done  sync.WaitGroup
+	ends  []int
+	close func() error // takes it out again; only the first call does
 }
 
-// splice takes a port out of the bridge and passes its frames by hand. From then on,
-// advertisements that come in there go on as often, and as late, as when says.
-func splice(sw *lab.Node, port string, when func() []time.Duration) (*splicer, error) {
+// splice takes a port out of the bridge and passes its frames by hand.
+func splice(sw *lab.Node, port string) (*splicer, error) {
 	if err := reroute(sw, port); err != nil {
 		return nil, fmt.Errorf("splice %s: %w", port, err)
 	}
-	s := &splicer{when: when, stop: make(chan struct{})}
+	s := &splicer{sw: sw, port: port, stop: make(chan struct{})}
+	s.delay(atOnce)
+	s.close = sync.OnceValue(s.unplug)
 	for _, name := range []string{port, patch} {
 		fd, err := open(sw, name)
 		if err != nil {
@@ -50,6 +55,12 @@ func splice(sw *lab.Node, port string, when func() []time.Duration) (*splicer, e
 	s.done.Go(func() { s.pass(s.ends[1], s.ends[0], false) })
 	return s, nil
 }
+
+// delay says how often advertisements that come from the port go on from now on, and
+// how late.
+func (s *splicer) delay(when func() []time.Duration) { s.when.Store(&when) }
+
+func atOnce() []time.Duration { return []time.Duration{0} }
 
 // reroute puts a cable of our own where the port was plugged in.
 func reroute(sw *lab.Node, port string) error {
@@ -101,12 +112,27 @@ func open(sw *lab.Node, name string) (fd int, err error) {
 	)
 }
 
-func (s *splicer) close() {
+// unplug ends the splicer and plugs the port into the bridge again.
+func (s *splicer) unplug() error {
 	close(s.stop)
 	s.done.Wait()
 	for _, fd := range s.ends {
 		_ = unix.Close(fd)
 	}
+	nl := s.sw.Netlink()
+	far, err := nl.LinkByName(patchPeer)
+	if err != nil {
+		return fmt.Errorf("find the splice of %s: %w", s.port, err)
+	}
+	bridge, err := nl.LinkByIndex(far.Attrs().MasterIndex)
+	if err != nil {
+		return fmt.Errorf("find the bridge of %s: %w", s.port, err)
+	}
+	link, err := nl.LinkByName(s.port)
+	if err != nil {
+		return fmt.Errorf("find port %s: %w", s.port, err)
+	}
+	return errors.Join(nl.LinkDel(far), nl.LinkSetMaster(link, bridge))
 }
 
 func (s *splicer) pass(from, to int, shuffled bool) {
@@ -128,7 +154,7 @@ func (s *splicer) pass(from, to int, shuffled bool) {
 			continue
 		}
 		frame := append([]byte(nil), buf[:n]...)
-		for _, d := range s.when() {
+		for _, d := range (*s.when.Load())() {
 			late.Go(func() { s.later(d, func() { _, _ = unix.Write(to, frame) }) })
 		}
 	}

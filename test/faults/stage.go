@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vipd/vipd/test/cluster"
@@ -21,35 +22,40 @@ type stage struct {
 	dir      string
 	binaries cluster.Binaries
 	realTime bool // the agents go before all that is not
-	n        int
+	clusters atomic.Int64
+}
+
+// times is how often a fault is played in these variants.
+func (s *stage) times(f fault, vs []variant) int {
+	switch {
+	case len(vs) == 0:
+		return 0
+	case s.runs > 0:
+		return s.runs
+	case f.runs > 0:
+		return max(len(vs), f.runs)
+	}
+	return max(len(vs), usualRuns)
 }
 
 // measure plays a fault in its variants.
 func (s *stage) measure(ctx context.Context, f fault, number int) result {
 	vs := choose(s.variants, number, f.only)
-	n := max(len(vs), f.runs)
-	if s.runs > 0 {
-		n = s.runs
-	}
 	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), RealTime: s.realTime}
-	if len(vs) == 0 {
-		return r
-	}
-	for i := range n {
+	for i := range s.times(f, vs) {
 		if ctx.Err() != nil {
 			return r
 		}
-		r.add(f, s.once(ctx, f, vs[i%len(vs)], i))
+		r.add(f, s.once(ctx, f, vs[i%len(vs)], number, i))
 	}
 	r.judge(f)
-	fmt.Println(r.line())
 	return r
 }
 
 // once plays a fault in one variant, on a cluster of its own.
-func (s *stage) once(ctx context.Context, f fault, v variant, run int) sample {
+func (s *stage) once(ctx context.Context, f fault, v variant, number, run int) sample {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+s.flap+time.Duration(s.partitions)*10*time.Second)
+	within, cancel := context.WithTimeout(ctx, 2*time.Minute+s.flap+s.loss+time.Duration(s.partitions+s.rounds)*10*time.Second)
 	defer cancel()
 	seed := s.seed + uint64(run)
 	got := sample{Variant: v.String(), Seed: seed}
@@ -57,17 +63,21 @@ func (s *stage) once(ctx context.Context, f fault, v variant, run int) sample {
 	path := filepath.Join(s.out, name)
 	log, err := os.Create(path)
 	if err == nil {
-		err = s.play(ctx, f, v, &got, log)
+		err = s.play(within, f, v, &got, rand.New(rand.NewPCG(seed, uint64(number))), log)
 	}
 	if err != nil {
 		got.Error = err.Error()
 	}
-	broken := f.bound.broken(got)
-	fmt.Printf("  %s\n", got)
-	for _, b := range broken {
-		fmt.Printf("    RED: %s (seed %d, %s)\n", b, seed, path)
-	}
 	got.Took = time.Since(began)
+	if ctx.Err() != nil {
+		return got // whatever went wrong, it was not the fault
+	}
+	broken := f.bound.broken(got)
+	lines := fmt.Sprintf("  %s: %s\n", f.name, got)
+	for _, b := range broken {
+		lines += fmt.Sprintf("    RED: %s (seed %d, %s)\n", b, seed, path)
+	}
+	fmt.Print(lines)
 	if len(broken) == 0 && log != nil && !s.keep {
 		_ = os.Remove(path) // one that stays is only one more to read
 	}
@@ -82,7 +92,7 @@ func plain(r rune) rune {
 	return '_'
 }
 
-func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, log *os.File) (err error) {
+func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, rng *rand.Rand, log *os.File) (err error) {
 	defer log.Close()
 	out := newDiary(log)
 	l, err := lab.New()
@@ -90,9 +100,7 @@ func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, log *
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	s.n++
-	x := &trial{ctx: ctx, options: s.options, variant: v, diary: out, got: got, stays: f.stays,
-		rng: rand.New(rand.NewPCG(got.Seed, uint64(s.n)))}
+	x := &trial{ctx: ctx, options: s.options, variant: v, diary: out, got: got, stays: f.stays, rng: rng}
 	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, out); err != nil {
 		return err
 	}
@@ -101,7 +109,7 @@ func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, log *
 }
 
 func (s *stage) cluster(l *lab.Lab, v variant, realTime bool, out io.Writer) (*cluster.Cluster, error) {
-	dir := filepath.Join(s.dir, fmt.Sprint(s.n))
+	dir := filepath.Join(s.dir, fmt.Sprint(s.clusters.Add(1)))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

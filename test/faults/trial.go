@@ -35,8 +35,12 @@ type trial struct {
 	ledger *ledger
 	client *probe.Process
 	got    *sample
-	stays  bool
-	undo   []func()
+	stays  bool // as in fault
+	// anyone lets any other server take over where a certain one is expected, and any
+	// hold at the end.
+	anyone  bool
+	splicer *splicer
+	undo    []func()
 }
 
 func (x *trial) first() *cluster.Server  { return x.Servers[0] }
@@ -129,7 +133,12 @@ func (x *trial) bear(f fault) error {
 		return err
 	}
 	x.wait(calm + time.Duration(x.rng.Int64N(int64(time.Second))))
-	x.note("fault: %s, %s", f.name, x.variant)
+	return x.suffer(f)
+}
+
+// suffer makes the fault, heals it and waits until all is well.
+func (x *trial) suffer(f fault) error {
+	x.note("fault: %s, %s, first is %s", f.name, x.variant, x.first().Name)
 	if err := f.play(x); err != nil {
 		return fmt.Errorf("during the fault: %w", err)
 	}
@@ -154,8 +163,7 @@ func (x *trial) settle(after string) error {
 	if err != nil {
 		return err
 	}
-	h := x.ledger.holders(x.vips()[0])
-	return x.answersBy(h[0])
+	return x.answered()
 }
 
 // normal checks that each VIP is on one node and its agents agree: on the first,
@@ -192,26 +200,47 @@ func (x *trial) until(what string, check func() error) error {
 }
 
 // answers waits until the client is answered by a server.
-func (x *trial) answers(s *cluster.Server) error { return x.answersBy(s.Name) }
-
-func (x *trial) answersBy(name string) error {
+func (x *trial) answers(s *cluster.Server) error {
+	if x.anyone {
+		return x.answered()
+	}
 	ctx, cancel := context.WithTimeout(x.ctx, patience)
 	defer cancel()
-	return x.client.Await(ctx, name)
+	return x.client.Await(ctx, s.Name)
+}
+
+// answered waits until the client is answered by whoever holds the VIP then.
+func (x *trial) answered() error {
+	return x.until("the holder to answer", func() error {
+		h := x.ledger.holders(x.vips()[0])
+		if len(h) != 1 {
+			return fmt.Errorf("%v is on %v", x.vips()[0], h)
+		}
+		ctx, cancel := context.WithTimeout(x.ctx, 50*time.Millisecond)
+		defer cancel()
+		return x.client.Await(ctx, h[0])
+	})
 }
 
 // holds waits until a server alone has all VIPs, of those that are connected.
 func (x *trial) holds(s *cluster.Server) error {
-	return x.until(s.Name+" to hold the VIPs", func() error { return x.onlyOn(s.Name) })
+	return x.until(s.Name+" to hold the VIPs", func() error {
+		for _, a := range x.vips() {
+			if h := x.ledger.holders(a); len(h) != 1 || !x.expected(s, h[0]) {
+				return fmt.Errorf("%v is on %v", a, h)
+			}
+		}
+		return nil
+	})
 }
 
-func (x *trial) onlyOn(name string) error {
-	for _, a := range x.vips() {
-		if h := x.ledger.holders(a); !slices.Equal(h, []string{name}) {
-			return fmt.Errorf("%v is on %v", a, h)
-		}
+// expected reports whether a node is the one that is to take over. Where anyone may,
+// it is enough that the first one does not hold what it is to lose.
+func (x *trial) expected(s *cluster.Server, holder string) bool {
+	if !x.anyone {
+		return holder == s.Name
 	}
-	return nil
+	return s == x.first() || holder != x.first().Name
 }
 
 // moved waits until a server has all VIPs and answers the client.

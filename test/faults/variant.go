@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vipd/vipd/test/cluster"
@@ -17,6 +18,7 @@ const firstVRID = 51
 type variant struct {
 	many    bool // 32 VIPs, not one
 	ipv6    bool
+	mixed   bool // each VIP in both families
 	unicast bool
 	auth    bool
 }
@@ -52,6 +54,9 @@ func (v variant) String() string {
 	if v.ipv6 {
 		name = "ipv6"
 	}
+	if v.mixed {
+		name = "mixed"
+	}
 	if v.unicast {
 		name += "-unicast"
 	} else {
@@ -66,7 +71,10 @@ func (v variant) String() string {
 }
 
 // vips returns the addresses, the one that clients ask first.
-func (v variant) vips() []netip.Addr {
+func (v variant) vips() []netip.Addr { return slices.Concat(v.byVIP()...) }
+
+// byVIP returns the addresses of each virtual IP.
+func (v variant) byVIP() [][]netip.Addr {
 	first, n := cluster.VIP4, 1
 	if v.ipv6 {
 		first = cluster.VIP6
@@ -74,9 +82,15 @@ func (v variant) vips() []netip.Addr {
 	if v.many {
 		n = 32
 	}
-	all := []netip.Addr{first}
-	for len(all) < n {
-		all = append(all, all[len(all)-1].Next())
+	var all [][]netip.Addr
+	if v.mixed {
+		for a, b := cluster.VIP4, cluster.VIP6; 2*len(all) < n; a, b = a.Next(), b.Next() {
+			all = append(all, []netip.Addr{a, b})
+		}
+		return all
+	}
+	for a := first; len(all) < n; a = a.Next() {
+		all = append(all, []netip.Addr{a})
 	}
 	return all
 }
@@ -101,13 +115,21 @@ func (v variant) config(s *cluster.Server, interval string) string {
 		// The clock of a machine that runs tests may agree with nobody's.
 		fmt.Fprintf(&b, "[auth]\nanti_replay = \"monotonic\"\nkeys = [{ id = 1, file = %q }]\n", keyFile(s))
 	}
-	for i, a := range v.vips() {
-		fmt.Fprintf(&b, "[[vip]]\nname = \"vip%d\"\naddresses = [%q]\nvrid = %d\npriority = %d\nadvert_interval = %q\n", i, a, firstVRID+i, s.Priority(), interval)
+	for i, all := range v.byVIP() {
+		fmt.Fprintf(&b, "[[vip]]\nname = \"vip%d\"\naddresses = [%s]\nvrid = %d\npriority = %d\nadvert_interval = %q\n", i, quoted(all), firstVRID+i, s.Priority(), interval)
 		if v.unicast {
 			fmt.Fprintf(&b, "peers = [%s]\n", v.peers())
 		}
 	}
 	return b.String()
+}
+
+func quoted(all []netip.Addr) string {
+	var out []string
+	for _, a := range all {
+		out = append(out, fmt.Sprintf("%q", a))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (v variant) peers() string {
