@@ -3,86 +3,115 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
+	"os"
+	"os/exec"
 	"time"
 
 	"github.com/vipd/vipd/test/cluster"
 )
 
-// cost is a configuration whose running costs are measured.
-type cost struct {
-	name   string
-	config func(*cluster.Server) string
-	lasts  time.Duration
+// expense is what an agent costs.
+type expense struct {
+	CPU     float64        `json:"cpu"`     // seconds a minute
+	Wakeups float64        `json:"wakeups"` // a second
+	Packets float64        `json:"packets"` // a second, in and out
+	Memory  cluster.Memory `json:"memory"`
 }
 
-func costs() []cost {
-	return []cost{
-		{"cost: one VIP, default settings", cluster.DefaultConfig, 30 * time.Second},
-		{"cost: one VIP, no probe", func(s *cluster.Server) string { return routers(s, 1, "250ms") }, 30 * time.Second},
-		{"cost: 255 VRIDs, 1 s adverts", func(s *cluster.Server) string { return routers(s, 255, "1s") }, 30 * time.Second},
-	}
+// bill is what was measured of an agent under a load.
+type bill struct {
+	Load   load    `json:"load"`
+	Agent  string  `json:"agent"`
+	Active expense `json:"active"`
+	Backup expense `json:"backup"`
+	// From the start of the program.
+	ToBackup time.Duration `json:"to_backup"` // it says so of the last router
+	ToActive time.Duration `json:"to_active"` // the last address is there
+	// From the death of the Active to the first and the last address on the Backup.
+	TakeoverFirst time.Duration `json:"takeover_first"`
+	TakeoverLast  time.Duration `json:"takeover_last"`
 }
 
-// routers is a configuration of n virtual routers without a probe.
-func routers(s *cluster.Server, n int, interval string) string {
-	var b strings.Builder
-	b.WriteString("[[check]]\ntype = \"none\"\n")
-	for i := 1; i <= n; i++ {
-		fmt.Fprintf(&b, "[[vip]]\nname = \"v%d\"\naddresses = [\"203.0.113.%d\"]\ninterface = \"eth0\"\nvrid = %d\npriority = %d\nadvert_interval = %q\n",
-			i, i, i, s.Priority(), interval)
-	}
-	return b.String()
+// String is the bill for a terminal.
+func (x bill) String() string {
+	return fmt.Sprintf("cost %-28v %-11s Active %v; Backup %v; Active after %s, takeover %s to %s", x.Load, x.Agent, x.Active, x.Backup,
+		short(x.ToActive), short(x.TakeoverFirst), short(x.TakeoverLast))
 }
 
-func (w *workshop) cost(ctx context.Context, k cost) error {
-	c, done, err := w.cluster(2, k.config)
-	if err != nil {
-		return err
-	}
-	defer done()
-	start, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err := c.Start(start); err != nil {
-		return err
-	}
-	time.Sleep(6 * time.Second) // the announcements of the start are over
-	holder, err := c.Holder(ctx)
-	if err != nil {
-		return err
-	}
-	before := make(map[*cluster.Server]time.Duration)
-	for _, s := range c.Servers {
-		if before[s], err = s.AgentCPU(); err != nil {
-			return err
-		}
-	}
-	began := time.Now()
-	select {
-	case <-time.After(k.lasts):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	minutes := time.Since(began).Minutes()
-	for _, s := range c.Servers {
-		used, err := s.AgentCPU()
+// String is the expense for a terminal.
+func (e expense) String() string {
+	return fmt.Sprintf("%.2f CPU s/min, %.0f wakeups/s, %.1f MiB", e.CPU, e.Wakeups, float64(e.Memory.RSS)/1024)
+}
+
+// cost measures all loads, each on both agents at the same time, so that whatever else
+// the machine does hits both.
+func (w *workshop) cost(ctx context.Context, b *book) error {
+	b.Bills = nil
+	for _, l := range loads(w.quick) {
+		bills, err := w.expenses(ctx, l)
 		if err != nil {
-			return err
+			return fmt.Errorf("%v: %w", l, err)
 		}
-		rss, err := s.AgentMemory("VmRSS")
+		for _, x := range bills {
+			fmt.Println(x)
+		}
+		b.Bills = append(b.Bills, bills...)
+	}
+	return b.weigh(map[string]string{vipdDefault: w.binaries.Vipd, peerDefault: "keepalived"})
+}
+
+// weigh writes down how large the programs are.
+func (b *book) weigh(programs map[string]string) error {
+	b.Binaries = make(map[string]int64)
+	for name, program := range programs {
+		path, err := exec.LookPath(program)
 		if err != nil {
-			return err
+			return fmt.Errorf("find %s: %w", name, err)
 		}
-		anonymous, err := s.AgentMemory("RssAnon")
+		info, err := os.Stat(path)
 		if err != nil {
-			return err
+			return fmt.Errorf("look at %s: %w", name, err)
 		}
-		role := "Backup"
-		if s == holder {
-			role = "Active"
-		}
-		fmt.Printf("%-35s %-7s %.2f CPU s/min, %.1f MiB RSS (%.1f anonymous)\n", k.name, role, (used-before[s]).Seconds()/minutes,
-			float64(rss)/1024, float64(anonymous)/1024)
+		b.Binaries[name] = info.Size()
 	}
 	return nil
+}
+
+func (w *workshop) expenses(ctx context.Context, l load) (bills []bill, err error) {
+	ctx, cancel := context.WithTimeout(ctx, w.lasts+2*patience)
+	defer cancel()
+	var all []*account
+	defer func() {
+		for _, a := range all {
+			if cerr := a.close(); err == nil {
+				err = cerr
+			}
+		}
+	}()
+	for _, e := range find(vipdDefault, peerDefault) {
+		a, err := w.open(ctx, e, l)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	pause(ctx, 6*time.Second) // the announcements of a claim are over after 5 s
+	for _, a := range all {
+		if err := a.read(&a.before); err != nil {
+			return nil, err
+		}
+	}
+	pause(ctx, w.lasts)
+	for _, a := range all {
+		if err := a.settle(); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range all {
+		if err := a.takeover(ctx); err != nil {
+			return nil, err
+		}
+		bills = append(bills, a.bill)
+	}
+	return bills, ctx.Err()
 }

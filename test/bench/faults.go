@@ -2,156 +2,161 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"time"
 
 	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
 )
 
-// faults returns the faults in the order of the report.
+// fault is something that happens to a cluster while a client asks.
+type fault struct {
+	name string
+	// prepare brings about what comes before the fault; nil: nothing.
+	prepare func(context.Context, *contender) error
+	inject  func(context.Context, *contender) error
+	heal    func(context.Context, *contender) error
+	// returns is set where the VIP comes back to the first server; else it leaves it.
+	returns bool
+	stays   bool          // the VIP stays where it is
+	tail    time.Duration // how long the client goes on
+	// timers is set where the interval of the advertisements matters much.
+	timers bool
+	limit  func(entrant) limit
+}
+
+const (
+	// shortTail lets connections that found nobody give up, longTail those as well that
+	// found somebody who does not answer.
+	shortTail = 1200 * time.Millisecond
+	longTail  = 3500 * time.Millisecond
+)
+
+// faults returns all in the order of the report.
 func faults() []fault {
 	return []fault{
-		{name: "control (no fault)", inject: nothing, heal: nothingToHeal},
-		{name: "node death", inject: die, heal: revive},
-		{name: "API killed", inject: killAPI, heal: restartAPI},
-		{name: "API hung", inject: stopAPI, heal: continueAPI},
-		{name: "API unready", inject: mode("unready"), heal: ready},
-		{name: "fall to degraded", inject: mode("etcd-lost"), heal: ready},
-		{name: "graceful stop", inject: stopAgent, heal: startAgent},
-		{name: "drain", inject: drain, heal: resume},
-		{name: "return with preemption", prepare: away, inject: comeBack, heal: nothingToHeal},
-		{name: "agent killed", inject: killAgent, heal: startAgent},
-		{name: "partition healed", prepare: partition, inject: healPartition, heal: nothingToHeal},
+		{name: "no fault", inject: nothing, heal: nothing, stays: true, tail: shortTail, limit: none},
+		{name: "node death", inject: die, heal: revive, tail: shortTail, timers: true, limit: silence},
+		{name: "API killed", inject: api(syscall.SIGKILL), heal: renewAPI, tail: shortTail, limit: crash},
+		{name: "API unready", inject: unready, heal: ready, tail: shortTail, limit: overlap},
+		{name: "API hangs", inject: api(syscall.SIGSTOP), heal: resumeAPI, tail: longTail, limit: hang},
+		{name: "graceful stop", inject: stop, heal: startAgain, tail: shortTail, timers: true, limit: overlap},
+		{name: "return with preemption", prepare: away, inject: startAgain, heal: nothing, returns: true, tail: shortTail, timers: true, limit: overlap},
+		{name: "agent killed", inject: agents(syscall.SIGKILL), heal: startAgain, tail: longTail, limit: untouched},
+		{name: "agent hangs", inject: agents(syscall.SIGSTOP), heal: killAndStart, tail: longTail, limit: untouched},
+		{name: "partition healed", prepare: cut, inject: join, heal: nothing, returns: true, tail: shortTail, timers: true, limit: overlap},
 	}
 }
 
-func nothing(context.Context, *cluster.Cluster, *cluster.Server) (*cluster.Server, error) {
-	return nil, nil
+// entrants returns those that take part: where the interval does not matter much, the
+// defaults and what a user can make of keepalived.
+func (f fault) entrants() []entrant {
+	if f.timers {
+		return entrants()
+	}
+	return find(vipdDefault, peerDefault, peerFast)
 }
 
-func nothingToHeal(context.Context, *cluster.Cluster, *cluster.Server) error { return nil }
+func nothing(context.Context, *contender) error { return nil }
 
-// next is the server that takes over from the holder: the next in priority.
-func next(c *cluster.Cluster, holder *cluster.Server) *cluster.Server {
-	for _, s := range c.Servers {
-		if s != holder {
-			return s
-		}
+// die takes the power from the first server: its addresses are gone with it.
+func die(_ context.Context, k *contender) error {
+	k.ledger.Connected(k.first().Name, false)
+	if err := k.first().Die(); err != nil {
+		return err
 	}
+	_, _ = k.first().Node.Run("ip", "address", "del", cluster.VIP4.String()+"/32", "dev", lab.Interface) // it may be gone
 	return nil
 }
 
-func die(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	return next(c, h), h.Die()
+func revive(_ context.Context, k *contender) error {
+	k.ledger.Connected(k.first().Name, true)
+	return k.first().Revive()
 }
 
-func revive(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if err := h.Revive(); err != nil {
+func api(sig syscall.Signal) func(context.Context, *contender) error {
+	return func(_ context.Context, k *contender) error { return k.first().SignalAPI(sig) }
+}
+
+func unready(ctx context.Context, k *contender) error { return k.first().SetAPI(ctx, "unready") }
+
+// renewAPI, ready and resumeAPI start the agent anew too, or it would remember how often
+// its server has failed.
+func renewAPI(ctx context.Context, k *contender) error {
+	if err := stopAndWait(ctx, k); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
-}
-
-func killAPI(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	return next(c, h), h.SignalAPI(syscall.SIGKILL)
-}
-
-func restartAPI(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if err := h.StartAPI("ready"); err != nil {
+	if err := k.first().StartAPI("ready"); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
+	return k.first().StartAgent()
 }
 
-func stopAPI(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	return next(c, h), h.SignalAPI(syscall.SIGSTOP)
-}
-
-func continueAPI(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if err := h.SignalAPI(syscall.SIGCONT); err != nil {
+func ready(ctx context.Context, k *contender) error {
+	if err := stopAndWait(ctx, k); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
-}
-
-func mode(m string) func(context.Context, *cluster.Cluster, *cluster.Server) (*cluster.Server, error) {
-	return func(ctx context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-		return next(c, h), h.SetAPI(ctx, m)
-	}
-}
-
-func ready(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if err := h.SetAPI(ctx, "ready"); err != nil {
+	if err := k.first().SetAPI(ctx, "ready"); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
+	return k.first().StartAgent()
 }
 
-func stopAgent(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	return next(c, h), h.SignalAgent(syscall.SIGTERM)
-}
-
-func killAgent(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	return next(c, h), h.SignalAgent(syscall.SIGKILL)
-}
-
-func startAgent(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	_ = h.AwaitAgent(ctx) // it was told to end; how is of no interest
-	if err := h.StartAgent(); err != nil {
+func resumeAPI(ctx context.Context, k *contender) error {
+	if err := stopAndWait(ctx, k); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
-}
-
-func drain(_ context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	_, err := h.Vipd("drain", "--wait")
-	return next(c, h), err
-}
-
-func resume(ctx context.Context, c *cluster.Cluster, h *cluster.Server) error {
-	if _, err := h.Vipd("resume"); err != nil {
+	if err := k.first().SignalAPI(syscall.SIGCONT); err != nil {
 		return err
 	}
-	return c.Settled(ctx)
+	return k.first().StartAgent()
 }
 
-func away(ctx context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	if _, err := h.Vipd("drain", "--wait"); err != nil {
-		return nil, err
+func stop(_ context.Context, k *contender) error { return k.first().SignalAgent(syscall.SIGTERM) }
+
+func stopAndWait(ctx context.Context, k *contender) error {
+	if err := stop(ctx, k); err != nil {
+		return err
 	}
-	if err := c.Settled(ctx); err != nil {
-		return nil, err
+	_ = k.first().AwaitAgent(ctx) // how it ended is of no interest
+	return ctx.Err()
+}
+
+func agents(sig syscall.Signal) func(context.Context, *contender) error {
+	return func(_ context.Context, k *contender) error { return k.first().SignalAgents(sig) }
+}
+
+func startAgain(ctx context.Context, k *contender) error {
+	_ = k.first().AwaitAgent(ctx) // likewise
+	return k.first().StartAgent()
+}
+
+func killAndStart(ctx context.Context, k *contender) error {
+	if err := k.first().SignalAgents(syscall.SIGKILL); err != nil {
+		return err
 	}
-	return c.Holder(ctx)
+	return startAgain(ctx, k)
 }
 
-func comeBack(_ context.Context, c *cluster.Cluster, _ *cluster.Server) (*cluster.Server, error) {
-	first := c.Servers[0]
-	_, err := first.Vipd("resume")
-	return first, err
-}
-
-// partition cuts the first server off until another one is Active too. The
-// client stays with the others.
-func partition(ctx context.Context, c *cluster.Cluster, h *cluster.Server) (*cluster.Server, error) {
-	if err := c.Lab.Cut(h.Node); err != nil {
-		return nil, err
+func away(ctx context.Context, k *contender) error {
+	if err := stopAndWait(ctx, k); err != nil {
+		return err
 	}
-	other := next(c, h)
-	return other, cluster.Until(ctx, "the others to take over", func() error {
-		st, err := other.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if st.Routers[0].State != "Active" {
-			return context.DeadlineExceeded
-		}
-		return nil
-	})
+	return k.heldBy(ctx, k.second(), 0)
 }
 
-func healPartition(_ context.Context, c *cluster.Cluster, _ *cluster.Server) (*cluster.Server, error) {
-	time.Sleep(time.Second) // both have announced themselves for good
-	first := c.Servers[0]
-	return first, c.Lab.Join(first.Node)
+// cut parts the first server from all others, the client included, until another one
+// has the VIP too.
+func cut(ctx context.Context, k *contender) error {
+	k.ledger.Connected(k.first().Name, false)
+	if err := k.Lab.Cut(k.first().Node); err != nil {
+		return fmt.Errorf("cut: %w", err)
+	}
+	return k.heldBy(ctx, k.second(), 0)
+}
+
+func join(_ context.Context, k *contender) error {
+	k.ledger.Connected(k.first().Name, true)
+	return k.Lab.Join(k.first().Node)
 }
