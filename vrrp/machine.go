@@ -20,6 +20,9 @@ const (
 	// announceGap is the least time between two beginnings of the schedule that
 	// competing routers provoke.
 	announceGap = time.Second
+	// lastWordGap is the least time before an announcement against one of a rival, who
+	// does not hear that it is beaten.
+	lastWordGap = 100 * time.Millisecond
 	// announceRefresh is the slow refresh: switches forget after 300 s.
 	announceRefresh = 45 * time.Second
 	// healWait is how long a node that has become ready leaves the addresses to a
@@ -101,6 +104,7 @@ type Machine struct {
 	step        int  // of the announcement schedule
 	restart     bool // begin the schedule again with the next announcement
 	scheduleAt  Instant
+	announcedAt Instant
 	provokedAt  Instant // last burst that a competitor provoked
 	sentAt      Instant // last advertisement
 	muteFrom    Instant
@@ -138,7 +142,7 @@ func New(c Config) *Machine {
 	for g := range m.evidence {
 		m.evidence[g] = -1 << 63
 	}
-	m.provokedAt, m.muteRefrain, m.fitFrom = -1<<62, -1<<62, -1<<62
+	m.announcedAt, m.provokedAt, m.muteRefrain, m.fitFrom = -1<<62, -1<<62, -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m

@@ -43,6 +43,7 @@ func (m *Machine) announceFromStart(now Instant) {
 // announceNow announces, and sets when to do so next.
 func (m *Machine) announceNow(now Instant) {
 	m.do(Announce)
+	m.announcedAt = now
 	if m.restart && m.provokedAt.Add(announceGap) <= now {
 		m.scheduleAt, m.step, m.restart = now, 0, false
 		m.provokedAt = now
@@ -76,12 +77,17 @@ func (m *Machine) announceSoon(now Instant) {
 
 // contested announces again against another claim. It waits for more than an
 // interval first: the other may be a successor whose advertisement was lost, and
-// until that is known this router still answers.
+// until that is known this router still answers. A rival is known to be none, and
+// hears nothing: against that one this router has the last word.
 func (m *Machine) contested(now Instant) {
 	if m.state != Active || !m.holding {
 		return
 	}
 	m.restart = true
+	if m.Rival(now).Count > 0 {
+		m.announceAt = min(m.announceAt, max(now, m.announcedAt.Add(lastWordGap)))
+		return
+	}
 	wait := min(m.interval+m.interval/2, announceGap)
 	m.announceAt = min(m.announceAt, max(now.Add(wait), m.provokedAt.Add(announceGap)))
 }

@@ -23,10 +23,11 @@ type ruled struct {
 	before  time.Duration // since its last advertisement
 	was     vrrp.State
 	mute    bool
-	stepped vrrp.State      // after the last step
-	told    vrrp.Instant    // a successor's announcement was seen
-	overdue bool            // it slept as Active for too long, and another has spoken
-	bursts  [5]vrrp.Instant // the last announcements since it rose
+	stepped vrrp.State       // after the last step
+	told    vrrp.Instant     // a successor's announcement was seen
+	overdue bool             // it slept as Active for too long, and another has spoken
+	bursts  [12]vrrp.Instant // the last announcements since it rose
+	rivalAt vrrp.Instant     // a rival was there when it announced itself
 }
 
 func newRuled() ruled {
@@ -38,6 +39,7 @@ func newRuled() ruled {
 }
 
 func (r *ruled) forgetBursts() {
+	r.rivalAt = -1 << 62
 	for i := range r.bursts {
 		r.bursts[i] = -1 << 62
 	}
@@ -180,13 +182,21 @@ func (w *watch) awake(n *node) {
 }
 
 // announces: no more than one burst of two per second is provoked, beside that of a
-// claim (rule 8).
+// claim; against a rival that hears nothing, ten (rule 8).
 func (w *watch) announces(n *node) {
 	b := &w.nodes[n.id].bursts
 	copy(b[1:], b[:])
 	b[0] = w.c.now
-	if last := b[len(b)-1]; w.c.since(last) < time.Second && w.c.since(w.nodes[n.id].wokeAt) > time.Second {
-		w.breaks("announcements", "n%d announces itself %d times in %v", n.id+1, len(b), w.c.since(last))
+	r := &w.nodes[n.id].ruled
+	if n.m.Rival(w.c.now).Count > 0 {
+		r.rivalAt = w.c.now
+	}
+	most := 5
+	if w.c.since(r.rivalAt) < time.Second {
+		most = len(b)
+	}
+	if last := b[most-1]; w.c.since(last) < time.Second && w.c.since(w.nodes[n.id].wokeAt) > time.Second {
+		w.breaks("announcements", "n%d announces itself %d times in %v", n.id+1, most, w.c.since(last))
 	}
 }
 
