@@ -25,6 +25,7 @@ const (
 	vipdSlow    = "vipd, 1 s"
 	vipdFast    = "vipd, 0.1 s"
 	peerDefault = "keepalived"
+	peerTwice   = "keepalived, fall 2"
 	peerFast    = "keepalived, 0.1 s"
 )
 
@@ -38,6 +39,8 @@ func entrants() []entrant {
 	return []entrant{
 		vipd(vipdDefault, peerDefault, 250*time.Millisecond),
 		{name: peerDefault, interval: time.Second, nextCheck: 500 * time.Millisecond, hangTells: time.Second, keepalived: &cluster.Keepalived{Check: readyz()}},
+		{name: peerTwice, interval: time.Second, peer: peerDefault, nextCheck: 500 * time.Millisecond, crashTells: time.Second, hangTells: 2 * time.Second,
+			keepalived: &cluster.Keepalived{Check: readyz("interval 1", "timeout 1", "fall 2", "rise 2")}},
 		vipd(vipdFast, peerFast, 100*time.Millisecond),
 		{name: peerFast, interval: 100 * time.Millisecond, nextCheck: 500 * time.Millisecond, crashTells: time.Second, hangTells: 2 * time.Second,
 			keepalived: tuned(100*time.Millisecond, readyz("interval 1", "timeout 1", "fall 2", "rise 2"))},

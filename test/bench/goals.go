@@ -30,6 +30,7 @@ func (b *book) checklist() []goal {
 	add(b.ratioGoal("API killed", 0.05))
 	add(b.ratioGoal("API unready", 0.75))
 	add(b.ratioGoal("API hangs", 0.75))
+	add(b.hangGoal())
 	for _, f := range []string{"graceful stop", "return with preemption"} {
 		add(b.losslessGoal(f))
 		add(b.idleGoal(f))
@@ -75,6 +76,17 @@ func (b *book) ratioGoal(fault string, most float64) (goal, bool) {
 		got += fmt.Sprintf("; %s the tuned one", times(ratio(o, spreadOf(column(tuned, outage)).median)))
 	}
 	return goal{fault + ", at defaults: outage", fmt.Sprintf("≤ %.2f ×", most), got, r <= most, ""}, true
+}
+
+// hangGoal compares with a check that does not believe a single failure either.
+func (b *book) hangGoal() (goal, bool) {
+	own, theirs := b.Faults["API hangs"][vipdDefault], b.Faults["API hangs"][peerTwice]
+	if len(own) == 0 || len(theirs) == 0 {
+		return goal{}, false
+	}
+	o, t := spreadOf(column(own, outage)).median, spreadOf(column(theirs, outage)).median
+	r := ratio(o, t)
+	return goal{"API hangs, beside " + peerTwice + ": outage", "≤ 0.75 ×", fmt.Sprintf("%s (%s to %s ms)", times(r), ms(o), ms(t)), r <= 0.75, ""}, true
 }
 
 func (b *book) losslessGoal(fault string) (goal, bool) {
