@@ -118,6 +118,7 @@ fuzz: ## fuzz each target for FUZZTIME=10s
 
 .PHONY: bench
 bench: modules ## measure vipd beside keepalived: outages and costs (40 minutes; BENCHFLAGS=-quick)
+	@.ci/deps check bench
 	$(BUILD) -o bin/bench ./test/bench
 	$(CONTAIN) bin/bench $(BENCHFLAGS)
 
@@ -173,7 +174,7 @@ package-test: package ## test the packages, and what they do when installed
 
 .PHONY: deps
 deps: ## install what the tests need (Debian, Ubuntu; as root), or say what is missing
-	@.ci/deps install test demo interop package e2e
+	@.ci/deps install test demo interop package e2e bench
 
 .PHONY: clean
 clean: ## remove what was built
