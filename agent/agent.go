@@ -308,6 +308,7 @@ func (a *Agent) add(s share) {
 	i := s.id()
 	r := newRouter(i, s.vip, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
 	ctx, stop := context.WithCancel(a.ctx)
+	r.marks = a.state.Marks[i.String()]
 	a.routers[i] = &placed{router: r, stop: stop}
 	a.running.Go(func() { r.run(ctx) })
 	if a.drained {
@@ -460,11 +461,10 @@ func (a *Agent) linkChanged(c vip.Change) {
 // was taken off put back.
 func (a *Agent) virtualChanged(c vip.Change) bool {
 	for i, p := range a.routers {
-		v := p.router.snapshot()
-		if !slices.Contains(ofFamily(v.cfg.Addresses, i.Family), c.Addr) {
+		if i.Family != vrrp.FamilyOf(c.Addr) || !p.router.has(c.Addr) {
 			continue
 		}
-		if c.Kind == vip.AddrRemoved && v.holding {
+		if c.Kind == vip.AddrRemoved && p.router.snapshot().holding {
 			p.router.post(vrrp.AddressLost())
 		}
 		return true

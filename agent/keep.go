@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -105,6 +107,7 @@ func (a *Agent) saveState(restarting bool) error {
 	if a.auth != nil {
 		s.Auth = a.auth.cfg
 	}
+	s.Marks = a.marks()
 	for i, p := range a.routers {
 		v := p.router.snapshot()
 		saved := savedState{State: v.state.String(), Interface: v.iface, VRID: v.cfg.VRID, Source: v.src.String(), SentAt: v.sentAt, Interval: v.cfg.AdvertInterval,
@@ -118,10 +121,27 @@ func (a *Agent) saveState(restarting bool) error {
 	return a.write(s, restarting)
 }
 
-// forgetState leaves only what is to survive a stop: whether the node is drained.
+// marks returns what guards against replays. The caller holds a.mu.
+func (a *Agent) marks() map[string]map[netip.Addr]uint64 {
+	all := maps.Clone(a.state.Marks) // also of those that have heard nobody yet
+	for i, p := range a.routers {
+		in := p.router.inspector.Load()
+		if in == nil || in.Verifier == nil {
+			continue
+		}
+		if all == nil {
+			all = make(map[string]map[netip.Addr]uint64)
+		}
+		all[i.String()] = in.Verifier.Marks()
+	}
+	return all
+}
+
+// forgetState leaves only what is to survive a stop: whether the node is drained, and
+// what guards against replays.
 func (a *Agent) forgetState() {
 	a.mu.Lock()
-	s := state{BootID: a.state.BootID, Drained: a.drained}
+	s := state{BootID: a.state.BootID, Drained: a.drained, Marks: a.marks()}
 	a.mu.Unlock()
 	if err := a.write(s, true); err != nil {
 		a.record.failed("save the state", err)

@@ -63,7 +63,7 @@ func configured(path string) ([]config.VIP, error) {
 
 // forget leaves of the state what survives a stop.
 func forget(saved state, runtimeDir string) error {
-	return state{BootID: saved.BootID, Drained: saved.Drained}.save(runtimeDir)
+	return state{BootID: saved.BootID, Drained: saved.Drained, Marks: saved.Marks}.save(runtimeDir)
 }
 
 // answers reports whether an agent listens on a control socket.

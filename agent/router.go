@@ -82,6 +82,7 @@ type router struct {
 
 	auth      atomic.Pointer[auth]
 	inspector atomic.Pointer[vrrp.Inspector]
+	marks     map[netip.Addr]uint64 // of the peers' signatures, before a restart
 	counters  vrrp.Counters
 	sent      [2]atomic.Uint64 // advertisements, and those of priority 0
 	dropped   atomic.Uint64    // advertisements for which there was no room

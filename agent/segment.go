@@ -411,8 +411,11 @@ func (s *segment) inspect(m *member, src netip.Addr) {
 		Peers:    ofFamily(cfg.Peers, s.family),
 		Verifier: r.auth.Load().verifier(cfg.AdvertInterval), Counters: &r.counters,
 	}
-	if old := r.inspector.Load(); old != nil && in.Verifier != nil {
-		in.Verifier.Inherit(old.Verifier)
+	if in.Verifier != nil {
+		if old := r.inspector.Load(); old != nil {
+			in.Verifier.Inherit(old.Verifier)
+		}
+		in.Verifier.Restore(r.marks)
 	}
 	r.inspector.Store(in)
 }

@@ -28,6 +28,9 @@ type state struct {
 	Grade      vrrp.Grade            `json:"grade"`
 	Saved      vrrp.Instant          `json:"saved"`
 	Routers    map[string]savedState `json:"routers"`
+	// Marks are, by router, the last sequence of each peer that signs: what was recorded
+	// before a restart is not accepted after it.
+	Marks map[string]map[netip.Addr]uint64 `json:"marks,omitempty"`
 	// Auth tells where the keys are kept; it holds none.
 	Auth *config.Auth `json:"auth,omitempty"`
 }

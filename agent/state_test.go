@@ -131,3 +131,18 @@ func TestC70MayResume(t *testing.T) {
 		})
 	}
 }
+
+// What vipd release leaves of the state after a crash: above all not what guards against
+// replays.
+func TestForgetKeeps(t *testing.T) {
+	dir := t.TempDir()
+	boot, err := bootID()
+	must(t, err)
+	marks := map[string]map[netip.Addr]uint64{"k3s/IPv4": {netip.MustParseAddr("198.51.100.11"): 7}}
+	must(t, forget(state{BootID: boot, Drained: true, HasBeenReady: true, Marks: marks, Routers: map[string]savedState{"k3s/IPv4": {State: "Active"}}}, dir))
+	got, err := loadState(dir)
+	must(t, err)
+	if d := cmp.Diff(state{BootID: boot, Drained: true, Marks: marks}, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}

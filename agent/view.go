@@ -2,6 +2,7 @@ package agent
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vipd/vipd/config"
@@ -53,6 +54,14 @@ func (r *router) snapshot() view {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.view
+}
+
+// has reports whether an address is one of the VIP's. Of many routers it is asked for
+// each change of an address, so it copies nothing.
+func (r *router) has(a netip.Addr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.view.cfg.Addresses, a)
 }
 
 // setBlocked notes why the router has no network although others have.

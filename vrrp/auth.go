@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -151,7 +153,14 @@ type Verifier struct {
 	replay  AntiReplay
 	window  time.Duration
 	digests [256]*digest
-	marks   map[netip.Addr]uint64
+	marks   *marks
+}
+
+// marks are the last sequences of the senders. They may be read beside the goroutine
+// that verifies.
+type marks struct {
+	mu sync.Mutex
+	of map[netip.Addr]uint64
 }
 
 // maxSenders bounds the memory of a Verifier. Only holders of a key can fill it.
@@ -160,7 +169,7 @@ const maxSenders = 1024
 // NewVerifier returns a Verifier that accepts every one of keys. The window is
 // how far a sender's clock may be from ours.
 func NewVerifier(mode AuthMode, keys []Key, replay AntiReplay, window time.Duration) *Verifier {
-	v := &Verifier{mode: mode, replay: replay, window: window, marks: make(map[netip.Addr]uint64)}
+	v := &Verifier{mode: mode, replay: replay, window: window, marks: &marks{of: make(map[netip.Addr]uint64)}}
 	for _, k := range keys {
 		v.digests[k.ID] = newDigest(k)
 	}
@@ -172,6 +181,25 @@ func NewVerifier(mode AuthMode, keys []Key, replay AntiReplay, window time.Durat
 func (v *Verifier) Inherit(older *Verifier) {
 	if older != nil {
 		v.marks = older.marks
+	}
+}
+
+// Marks returns the last sequence of each sender. It may be called while others verify.
+func (v *Verifier) Marks() map[netip.Addr]uint64 {
+	v.marks.mu.Lock()
+	defer v.marks.mu.Unlock()
+	return maps.Clone(v.marks.of)
+}
+
+// Restore takes over what was known of the senders before a restart. Without it a
+// Verifier accepts once what was recorded before.
+func (v *Verifier) Restore(seen map[netip.Addr]uint64) {
+	v.marks.mu.Lock()
+	defer v.marks.mu.Unlock()
+	for src, seq := range seen {
+		if _, known := v.marks.of[src]; !known && len(v.marks.of) < maxSenders {
+			v.marks.of[src] = seq
+		}
 	}
 }
 
@@ -196,17 +224,24 @@ func (v *Verifier) verify(src netip.Addr, pdu, trailer []byte, wall time.Time) R
 	if subtle.ConstantTimeCompare(d.of(src, pdu, trailer), trailer[signedTrailerLen:]) != 1 {
 		return AuthBadHMAC
 	}
-	mark, known := v.marks[src]
+	return v.advance(src, seq, wall)
+}
+
+// advance moves the mark of a sender, unless it was there before.
+func (v *Verifier) advance(src netip.Addr, seq uint64, wall time.Time) Reason {
+	v.marks.mu.Lock()
+	defer v.marks.mu.Unlock()
+	mark, known := v.marks.of[src]
 	if known && v.replay == ReplayTime && !v.fresh(mark, wall) {
 		known = false // a mark out of the window guards nothing that staleness does not
 	}
 	if known && int64(seq-mark) <= 0 { // RFC 1982 arithmetic
 		return AuthReplay
 	}
-	if !known && len(v.marks) >= maxSenders {
-		clear(v.marks)
+	if !known && len(v.marks.of) >= maxSenders {
+		clear(v.marks.of)
 	}
-	v.marks[src] = seq
+	v.marks.of[src] = seq
 	return Accepted
 }
 

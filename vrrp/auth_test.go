@@ -380,7 +380,7 @@ func TestVerifierMemory(t *testing.T) {
 		}
 		src = src.Next()
 	}
-	if n := len(v.marks); n > maxSenders {
+	if n := len(v.marks.of); n > maxSenders {
 		t.Errorf("%d senders remembered, at most %d are wanted", n, maxSenders)
 	}
 }
@@ -555,7 +555,7 @@ func BenchmarkVerify(b *testing.B) {
 	trailer := trailerWith(key1, sequence(goldenTime), m)
 	b.ReportAllocs()
 	for b.Loop() {
-		clear(v.marks) // or all but the first were replays
+		clear(v.marks.of) // or all but the first were replays
 		v.verify(sender, m, trailer, goldenTime)
 	}
 }
@@ -566,5 +566,36 @@ func BenchmarkSign(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Append(buf, m, sender, goldenTime)
+	}
+}
+
+// TestVerifierRestores is a restart of the receiver: what it heard before is a replay.
+func TestVerifierRestores(t *testing.T) {
+	g := readGolden(t, "auth-v3-ipv4-prio150")
+	pdu, trailer := g.payload[:len(g.payload)-TrailerLen], g.payload[len(g.payload)-TrailerLen:]
+	before := NewVerifier(AuthEnforce, goldenKeys, ReplayMonotonic, 0)
+	if r := before.verify(g.header.Src, pdu, trailer, goldenTime); r != Accepted {
+		t.Fatal(r)
+	}
+	after := NewVerifier(AuthEnforce, goldenKeys, ReplayMonotonic, 0)
+	after.Restore(nil)
+	after.Restore(before.Marks())
+	if r := after.verify(g.header.Src, pdu, trailer, goldenTime); r != AuthReplay {
+		t.Errorf("%v, want %v", r, AuthReplay)
+	}
+	// What was heard since is newer than what was known before.
+	seen := after.Marks()
+	after.Restore(map[netip.Addr]uint64{g.header.Src: seen[g.header.Src] - 1})
+	if got := after.Marks()[g.header.Src]; got != seen[g.header.Src] {
+		t.Errorf("mark %d, want %d", got, seen[g.header.Src])
+	}
+	full := NewVerifier(AuthEnforce, goldenKeys, ReplayMonotonic, 0)
+	many := make(map[netip.Addr]uint64)
+	for a := netip.MustParseAddr("2001:db8::1"); len(many) < 2*maxSenders; a = a.Next() {
+		many[a] = 1
+	}
+	full.Restore(many)
+	if n := len(full.Marks()); n != maxSenders {
+		t.Errorf("%d marks, want %d at most", n, maxSenders)
 	}
 }
