@@ -24,7 +24,10 @@ var rooms = map[string][]string{
 	"config":         {"vrrp"},
 	"agent/control":  nil,
 	"agent":          {"agent/control", "vrrp", "vrrp/transport", "vip", "health", "systemd", "config"},
-	"cmd/vipd":       {"agent", "agent/control", "systemd", "config"},
+	"doctor":         {"agent/control", "vrrp", "vrrp/transport", "vip", "health", "config"},
+	"watch":          {"vrrp", "vip", "config"},
+	"migrate":        {"vrrp", "config"},
+	"cmd/vipd":       {"doctor", "watch", "migrate", "agent", "agent/control", "systemd", "config"},
 
 	"packaging":          nil,
 	"packaging/build":    nil,

@@ -19,18 +19,26 @@ type initFlags struct {
 	wish   agent.Wish
 	output string
 	force  bool
+
+	fromKeepalived, fromKubeVip string
 }
 
 func newInit(p *paths) *cobra.Command {
 	var in initFlags
 	cmd := &cobra.Command{
-		Use:   "init --address A",
+		Use:   "init --address A | --from-keepalived FILE | --from-kube-vip FILE",
 		Short: "Write a commented configuration from what is found on this host",
 		Long: `Write a commented vipd.toml. What is not given is found out: the interface from its
 subnet, the VRID by listening for those in use. The same file serves all servers; a
-server that hears the others advertise the address joins them.`,
+server that hears the others advertise the address joins them.
+
+With --from-keepalived or --from-kube-vip it translates an existing setup, and says for
+all that has no place in vipd.toml what to do. docs/migrate.md has the order in which to
+change the servers.`,
 		Example: `  vipd init --address 192.0.2.100
-  vipd init --address 192.0.2.100 --address 2001:db8::100 --vrid 51 --output -`,
+  vipd init --address 192.0.2.100 --address 2001:db8::100 --vrid 51 --output -
+  vipd init --from-keepalived /etc/keepalived/keepalived.conf
+  vipd init --from-kube-vip /var/lib/rancher/k3s/server/manifests/kube-vip.yaml --vrid 51`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if in.output == "" {
@@ -45,6 +53,8 @@ server that hears the others advertise the address joins them.`,
 	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: that of the servers which have the addresses already, else a free one)")
 	f.Uint8Var(&in.wish.Priority, "priority", 0, "the priority, 100 to 254 (default 200)")
 	f.DurationVar(&in.wish.AdvertInterval, "advert-interval", 0, "time between advertisements, 10ms to 40.95s (default 250ms)")
+	f.StringVar(&in.fromKeepalived, "from-keepalived", "", "translate this keepalived.conf (`file`)")
+	f.StringVar(&in.fromKubeVip, "from-kube-vip", "", "translate this manifest of kube-vip (`file`)")
 	f.StringVar(&in.output, "output", "", "`file` to write, - for standard output (default: that of --config)")
 	f.BoolVar(&in.force, "force", false, "overwrite the file")
 	return cmd
@@ -54,14 +64,13 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 	if err := in.parseAddrs(); err != nil {
 		return err
 	}
+	if err := in.oneSource(cmd); err != nil {
+		return err
+	}
 	if !in.force && in.output != "-" && exists(in.output) {
 		return fmt.Errorf("%s exists: edit it, or overwrite it with --force", in.output)
 	}
-	draft, err := agent.Discover(cmd.Context(), in.wish)
-	if err != nil {
-		return err
-	}
-	text, err := draft.Render()
+	text, err := in.render(cmd)
 	if err != nil {
 		return err
 	}
@@ -76,6 +85,18 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 	return nil
 }
 
+// render makes the text of the configuration.
+func (in *initFlags) render(cmd *cobra.Command) ([]byte, error) {
+	if in.translates() {
+		return in.translate(cmd)
+	}
+	draft, err := agent.Discover(cmd.Context(), in.wish)
+	if err != nil {
+		return nil, err
+	}
+	return draft.Render()
+}
+
 func (in *initFlags) parseAddrs() error {
 	for _, s := range in.addrs {
 		a, err := netip.ParseAddr(s)
@@ -84,7 +105,7 @@ func (in *initFlags) parseAddrs() error {
 		}
 		in.wish.Addresses = append(in.wish.Addresses, a)
 	}
-	if len(in.wish.Addresses) == 0 {
+	if len(in.wish.Addresses) == 0 && !in.translates() {
 		return usageError{errors.New("--address is missing: say which IP address the cluster's API is to have")}
 	}
 	return nil

@@ -79,7 +79,7 @@ server is healthy; that one holds the VIP and announces it to the network.`,
 	root.PersistentFlags().StringVar(&p.runtimeDir, "runtime-dir", "/run/vipd", "`directory` of the control socket and the saved state")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newRun(p), newInit(p), newCheck(p), newStatus(p), newHistory(p), newDrain(p), newResume(p),
-		newReload(p), newRelease(p), newVersion())
+		newReload(p), newRelease(p), newVersion(), newDoctor(p), newWatch(p))
 	addCompletion(root)
 	return root
 }

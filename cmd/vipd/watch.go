@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vipd/vipd/watch"
+)
+
+func newWatch(p *paths) *cobra.Command {
+	var o watch.Options
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "watch",
+		Short: "Show live what virtual routers say on the network",
+		Long: `Show advertisements, announcements of VIPs, and conflicts, a line each, until Ctrl-C. It
+says where the rules of this host's vipd.toml refuse an advertisement, and what to do. It
+needs no agent, and no vipd.toml either: then it shows every virtual router on the
+interface. It listens, and sends nothing. It needs root (CAP_NET_RAW).`,
+		Example: `  vipd watch
+  vipd watch --interface eth0 --vrid 51 --duration 10s
+  vipd watch --json | jq 'select(.refused)'
+  vipd watch --write /tmp/night.pcap`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Count < 0 || o.Duration < 0 {
+				return usageError{errors.New("--count and --duration are not negative")}
+			}
+			o.Config = p.config
+			return watch.Run(cmd.Context(), o, watch.NewPrinter(cmd.OutOrStdout(), asJSON))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Interface, "interface", "", "the `interface` (default: those of the VIPs, else that of the default route)")
+	f.Uint8Var(&o.VRID, "vrid", 0, "show this VRID only (`number`)")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as docs/watch.schema.json describes it")
+	f.StringVar(&o.Write, "write", "", "record what is heard in a pcap `file`, which must not exist")
+	f.IntVar(&o.Count, "count", 0, "end after this `number` of packets")
+	f.DurationVar(&o.Duration, "duration", 0, "end after this time; with --count, fail if there were fewer")
+	return cmd
+}

@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+)
+
+type hostNetwork struct{}
+
+func (hostNetwork) Links() ([]Link, error) {
+	list, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list the interfaces: %w", err)
+	}
+	names := make(map[int]netlink.Link)
+	for _, l := range list {
+		names[l.Attrs().Index] = l
+	}
+	byDefault, err := defaultLinks()
+	if err != nil {
+		return nil, err
+	}
+	var links []Link
+	for _, l := range list {
+		a := l.Attrs()
+		addrs, err := addrsOf(l)
+		if err != nil {
+			return nil, err
+		}
+		link := Link{
+			Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr, MTU: a.MTU,
+			Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&carrier != 0, Loopback: a.Flags&net.FlagLoopback != 0,
+			Addrs: addrs, Default: byDefault[a.Index],
+		}
+		if link.Kind == "bridge" {
+			link.Bridge = a.Name
+		} else if m, ok := names[a.MasterIndex]; ok && m.Type() == "bridge" {
+			link.Bridge = m.Attrs().Name
+		}
+		if v, ok := l.(*netlink.Vxlan); ok {
+			local, _ := netip.AddrFromSlice(v.SrcAddr)
+			link.Local = local.Unmap()
+		}
+		links = append(links, link)
+	}
+	return links, nil
+}
+
+// carrier is IFF_LOWER_UP of netdevice(7).
+const carrier = 1 << 16
+
+func addrsOf(l netlink.Link) ([]netip.Prefix, error) {
+	list, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list the addresses of %s: %w", l.Attrs().Name, err)
+	}
+	var addrs []netip.Prefix
+	for _, a := range list {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok {
+			continue
+		}
+		bits, _ := a.Mask.Size()
+		addrs = append(addrs, netip.PrefixFrom(ip.Unmap(), bits))
+	}
+	return addrs, nil
+}
+
+// defaultLinks are the interfaces that IPv4 default routes lead through.
+func defaultLinks() (map[int]bool, error) {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("list the routes: %w", err)
+	}
+	through := make(map[int]bool)
+	for _, r := range routes {
+		if r.Dst != nil {
+			if ones, _ := r.Dst.Mask.Size(); ones > 0 {
+				continue
+			}
+		}
+		through[r.LinkIndex] = true
+		for _, hop := range r.MultiPath {
+			through[hop.LinkIndex] = true
+		}
+	}
+	return through, nil
+}

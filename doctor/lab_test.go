@@ -1,0 +1,295 @@
+package doctor_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/doctor"
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+)
+
+// patience is how long a condition is waited for.
+const patience = 20 * time.Second
+
+// ward is a cluster of two servers, on which faults are made.
+type ward struct {
+	t       *testing.T
+	cluster *cluster.Cluster
+	vipd    string // the program
+	newer   string // the same of another version
+	files   int
+	made    []string // kinds of findings that were made
+}
+
+// first and second are the servers: the Active, and its Backup.
+func (w *ward) first() *cluster.Server  { return w.cluster.Servers[0] }
+func (w *ward) second() *cluster.Server { return w.cluster.Servers[1] }
+
+// TestFaults makes faults, and wants each found where it is, and nowhere before.
+func TestFaults(t *testing.T) {
+	lab.Require(t, "ip", "nft", "keepalived")
+	w := newWard(t)
+	w.overlay("/etc")
+	w.api()
+	w.alone()
+	if err := w.second().StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+	t.Run("sound", w.sound)
+	played := 0
+	for _, f := range faults() {
+		t.Run(f.name, func(t *testing.T) {
+			was := w.t
+			w.t = t
+			defer func() { w.t = was }()
+			f.make(w)
+			played++
+		})
+	}
+	if played == len(faults()) { // not a few of them alone
+		w.complete()
+	}
+}
+
+// complete wants every kind made, but for those that docs/doctor.md excepts.
+func (w *ward) complete() {
+	w.t.Helper()
+	excepted := append(ofTheMachine(), "unit-missing", "unit-disabled", "unit-failed", "realtime-refused",
+		"dropin-lowers-priority", "handover-disabled", "unit-named-k3s", "unit-strange-k3s")
+	for _, k := range doctor.Kinds() {
+		if !slices.Contains(w.made, k.ID) && !slices.Contains(excepted, k.ID) {
+			w.t.Errorf("no fault was made for %s", k.ID)
+		}
+	}
+}
+
+func newWard(t *testing.T) *ward {
+	t.Helper()
+	dir := t.TempDir()
+	bin, err := cluster.Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &ward{t: t, vipd: bin.Vipd, newer: filepath.Join(dir, "newer")}
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.version=9.9.9", "-o", w.newer, "github.com/vipd/vipd/cmd/vipd")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build another version: %v: %s", err, out)
+	}
+	w.cluster, err = cluster.New(lab.NewTest(t), cluster.Options{Binaries: bin, Dir: dir, Servers: 2, Log: t.Output(), Config: wardConfig})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.cluster.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// wardConfig has both families.
+func wardConfig(s *cluster.Server) string {
+	return s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"k3s\"\naddresses = [%q, %q]\nvrid = 51\npriority = %d\n", cluster.VIP4, cluster.VIP6, s.Priority())
+}
+
+// overlay lets files be put below dir, for this test alone.
+func (w *ward) overlay(dir string) {
+	w.t.Helper()
+	base, err := os.MkdirTemp("/run", "overlay-")
+	w.must(err)
+	w.must(os.Mkdir(base+"/upper", 0o755))
+	w.must(os.Mkdir(base+"/work", 0o755))
+	w.must(unix.Mount("overlay", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+base+"/upper,workdir="+base+"/work"))
+}
+
+func (w *ward) api() {
+	w.t.Helper()
+	for _, s := range w.cluster.Servers {
+		w.must(s.StartAPI("ready"))
+	}
+}
+
+// alone looks at a server that has never heard another.
+func (w *ward) alone() {
+	w.t.Helper()
+	w.has("agent-down", w.examine(w.first()))
+	w.must(w.first().StartAgent())
+	w.until("the first to be Active", func() error {
+		st, err := w.first().Status(w.t.Context())
+		if err != nil {
+			return err
+		}
+		for _, r := range st.Routers {
+			if r.State != "Active" || !r.Holding {
+				return fmt.Errorf("%s: %s", r.Family, r.State)
+			}
+		}
+		if len(st.Routers) != 2 {
+			return fmt.Errorf("%d routers", len(st.Routers))
+		}
+		return nil
+	})
+	r := w.examine(w.first())
+	w.has("peers-unheard", r)
+	w.lacks("agent-down", r)
+}
+
+func (w *ward) settled() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	w.must(w.cluster.Settled(ctx))
+}
+
+// ofTheMachine are kinds that tell of the machine on which the tests run.
+func ofTheMachine() []string { return []string{"clock-unsynchronised", "timer-late", "kernel-old"} }
+
+// sound wants nothing to be found on servers that are well.
+func (w *ward) sound(t *testing.T) {
+	for _, s := range w.cluster.Servers {
+		r := w.examine(s)
+		for _, f := range r.Findings {
+			bad := f.Severity == doctor.Error || f.Severity == doctor.Warning
+			if bad && !slices.Contains(ofTheMachine(), f.ID) {
+				t.Errorf("%s: %+v", s.Name, f)
+			}
+		}
+		for _, left := range r.LeftOut {
+			if left.Check != "unit" { // there is no systemd here
+				t.Errorf("%s: left out: %+v", s.Name, left)
+			}
+		}
+	}
+}
+
+// examine runs vipd doctor on a server.
+func (w *ward) examine(s *cluster.Server, args ...string) doctor.Report {
+	w.t.Helper()
+	out, err := s.Vipd(append([]string{"doctor", "--json", "--listen", "1s"}, args...)...)
+	return w.report(out, err)
+}
+
+// examineWith does so with another configuration.
+func (w *ward) examineWith(s *cluster.Server, config string) doctor.Report {
+	w.t.Helper()
+	w.files++
+	path := filepath.Join(w.t.TempDir(), fmt.Sprintf("%d.toml", w.files))
+	w.must(os.WriteFile(path, []byte(config), 0o644))
+	out, err := s.Node.Run(w.vipd, "doctor", "--json", "--listen", "1s", "--config", path, "--runtime-dir", s.RuntimeDir())
+	return w.report(out, err)
+}
+
+func (w *ward) report(out string, err error) doctor.Report {
+	w.t.Helper()
+	var r doctor.Report
+	if e := json.NewDecoder(strings.NewReader(out)).Decode(&r); e != nil {
+		w.t.Fatalf("%v: %v: %s", e, err, out)
+	}
+	if (err != nil) != r.Failed() {
+		w.t.Errorf("%v, although an error was found: %v", err, r.Failed())
+	}
+	return r
+}
+
+func (w *ward) has(id string, r doctor.Report) {
+	w.t.Helper()
+	for _, f := range r.Findings {
+		if f.ID == id {
+			w.t.Logf("%s  %s: %s; %s", f.Severity, f.Subject, f.Evidence, f.Remedy)
+			w.made = append(w.made, id)
+			return
+		}
+	}
+	w.t.Errorf("%s was not found: %+v, left out: %+v", id, r.Findings, r.LeftOut)
+}
+
+func (w *ward) lacks(id string, r doctor.Report) {
+	w.t.Helper()
+	for _, f := range r.Findings {
+		if f.ID == id {
+			w.t.Errorf("found although it is not there: %+v", f)
+		}
+	}
+}
+
+func (w *ward) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run runs a command on a server.
+func (w *ward) run(s *cluster.Server, command string) {
+	w.t.Helper()
+	args := strings.Fields(command)
+	_, err := s.Node.Run(args[0], args[1:]...)
+	w.must(err)
+}
+
+func (w *ward) until(what string, check func() error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	w.must(cluster.UntilEvery(ctx, 50*time.Millisecond, what, check))
+}
+
+// vipOn is a configuration with one VIP on an interface.
+func (w *ward) vipOn(iface, address string) string {
+	return w.second().CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"other\"\naddresses = [%q]\nvrid = 77\ninterface = %q\n", address, iface)
+}
+
+// beside starts a program on the client, and ends it when the test ends.
+func (w *ward) beside(path string, args ...string) {
+	w.t.Helper()
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = w.t.Output(), w.t.Output()
+	w.must(w.cluster.Client.Start(cmd))
+	w.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait() // how it ended does not matter: the test ends it
+	})
+}
+
+// keepalived runs keepalived on the client.
+func (w *ward) keepalived(version, vrid int, interval float64, vip netip.Addr) {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	conf := filepath.Join(dir, "keepalived.conf")
+	w.must(os.WriteFile(conf, fmt.Appendf(nil, `global_defs {
+	vrrp_version %d
+}
+vrrp_instance other {
+	state MASTER
+	interface eth0
+	virtual_router_id %d
+	priority 254
+	advert_int %v
+	virtual_ipaddress {
+		%s
+	}
+}
+`, version, vrid, interval, vip), 0o644))
+	w.beside("keepalived", "--dont-fork", "--log-console", "--vrrp", "--use-file", conf, "--pid", dir+"/pid", "--vrrp_pid", dir+"/vrrp.pid")
+	w.until("keepalived to be Active", func() error {
+		addrs, err := w.cluster.Client.Addrs()
+		if err == nil && !slices.Contains(addrs, vip) {
+			err = fmt.Errorf("the client has %v", addrs)
+		}
+		return err
+	})
+}

@@ -1,0 +1,407 @@
+package doctor_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+	"github.com/vipd/vipd/test/standin/pki"
+	"github.com/vipd/vipd/vrrp"
+	"github.com/vipd/vipd/vrrp/transport"
+)
+
+// fault makes what its name says, and wants it found.
+type fault struct {
+	name string
+	make func(w *ward)
+}
+
+const (
+	spare4 = "198.51.100.150" // addresses that nobody has
+	spare6 = "2001:db8::150"
+)
+
+func faults() []fault {
+	return []fault{
+		{"configuration", badConfig}, {"interfaces", interfaces}, {"bridge", snooping}, {"sysctls", sysctls}, {"managers", managers},
+		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
+		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
+		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"API", apiAnswers}, {"certificate", certificate},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"nobody advertises", silence},
+	}
+}
+
+func badConfig(w *ward) {
+	w.has("config-unusable", w.examineWith(w.second(), "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 0\n"))
+}
+
+func interfaces(w *ward) {
+	s := w.second()
+	w.has("interface-missing", w.examineWith(s, w.vipOn("eth7", spare4)))
+	w.has("interface-missing", w.examineWith(s, strings.Replace(w.vipOn("eth7", "203.0.113.100"), `interface = "eth7"`, "", 1)))
+	w.dummy("fault0", "")
+	w.has("interface-down", w.examineWith(s, w.vipOn("fault0", spare4)))
+	w.run(s, "ip link set fault0 up")
+	w.has("interface-no-address", w.examineWith(s, w.vipOn("fault0", spare4)))
+	w.run(s, "ip link set fault0 mtu 1200")
+	w.has("mtu-too-small", w.examineWith(s, w.vipOn("fault0", spare6)))
+	w.run(s, "ip link set fault0 mtu 1500")
+	w.sysctl("ipv6/conf/fault0/disable_ipv6", "1")
+	w.has("ipv6-disabled", w.examineWith(s, w.vipOn("fault0", spare6)))
+}
+
+// dummy makes an interface on the second server that goes nowhere.
+func (w *ward) dummy(name, address string) {
+	w.t.Helper()
+	s := w.second()
+	w.run(s, "ip link add "+name+" type veth peer name "+name+"p")
+	w.run(s, "ip link set "+name+"p up")
+	w.t.Cleanup(func() { w.run(s, "ip link del "+name) })
+	if address != "" {
+		w.run(s, "ip link set "+name+" up")
+		w.run(s, "ip address add "+address+" dev "+name)
+	}
+}
+
+// sysctl changes a setting of the second server for the time of the test.
+func (w *ward) sysctl(name, value string) {
+	w.t.Helper()
+	path := "/proc/sys/net/" + name
+	w.must(w.second().Node.Do(func() error {
+		was, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		w.t.Cleanup(func() {
+			// What belonged to an interface may have gone with it.
+			_ = w.second().Node.Do(func() error { return os.WriteFile(path, was, 0) })
+		})
+		return os.WriteFile(path, []byte(value), 0)
+	}))
+}
+
+func snooping(w *ward) {
+	s := w.second()
+	w.run(s, "ip link add fault1 type bridge mcast_snooping 1 mcast_querier 0")
+	w.t.Cleanup(func() { w.run(s, "ip link del fault1") })
+	w.run(s, "ip link set fault1 up")
+	config := w.vipOn("fault1", spare6)
+	w.has("snooping-without-querier", w.examineWith(s, config))
+	w.run(s, "ip link set fault1 type bridge mcast_querier 1")
+	w.lacks("snooping-without-querier", w.examineWith(s, config))
+}
+
+func sysctls(w *ward) {
+	s := w.second()
+	w.dummy("fault2", "203.0.113.1/24")
+	w.run(s, "ip route add default via 203.0.113.2")
+	w.sysctl("ipv4/conf/eth0/rp_filter", "1")
+	w.sysctl("ipv4/conf/eth0/arp_ignore", "2")
+	w.dummy("fault3", "198.51.100.240/24")
+	w.sysctl("ipv4/conf/eth0/arp_filter", "1")
+	w.sysctl("ipv4/conf/eth0/arp_announce", "0")
+	r := w.examineWith(s, w.vipOn("eth0", spare4))
+	for _, id := range []string{"rp-filter-strict", "arp-ignore", "arp-filter", "arp-announce"} {
+		w.has(id, r)
+	}
+}
+
+// managers writes down what networkd and NetworkManager do of an interface.
+func managers(w *ward) {
+	link, err := w.second().Node.Netlink().LinkByName(lab.Interface)
+	w.must(err)
+	index := link.Attrs().Index
+	network := "/run/systemd/network/10-netplan-eth0.network"
+	w.file(network, "[Match]\nName=eth0\n[Network]\nDHCP=no\n")
+	w.file(fmt.Sprintf("/run/systemd/netif/links/%d", index), "ADMIN_STATE=configured\nNETWORK_FILE="+network+"\n")
+	w.file(fmt.Sprintf("/run/NetworkManager/devices/%d", index), "[device]\nmanaged=true\n")
+	r := w.examine(w.second())
+	w.has("networkd-drops-addresses", r)
+	w.has("networkmanager-drops-addresses", r)
+	w.file("/etc/systemd/network/10-netplan-eth0.network.d/vipd.conf", "[Network]\nKeepConfiguration=static\n")
+	w.lacks("networkd-drops-addresses", w.examine(w.second()))
+}
+
+// file writes a file for the time of the test.
+func (w *ward) file(path, text string) {
+	w.t.Helper()
+	w.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	w.must(os.WriteFile(path, []byte(text), 0o644))
+	w.t.Cleanup(func() { w.must(os.Remove(path)) })
+}
+
+func conflict(w *ward) {
+	for _, vip := range []netip.Prefix{netip.PrefixFrom(cluster.VIP4, 32), netip.PrefixFrom(cluster.VIP6, 128)} {
+		w.must(w.cluster.Client.AddAddr(vip))
+		for _, s := range w.cluster.Servers {
+			w.has("vip-elsewhere", w.examine(s))
+		}
+		link, err := w.cluster.Client.Netlink().LinkByName(lab.Interface)
+		w.must(err)
+		addr, err := netlink.ParseAddr(vip.String())
+		w.must(err)
+		w.must(w.cluster.Client.Netlink().AddrDel(link, addr))
+	}
+	w.has("agent-reports", w.examine(w.first()))
+	w.lacks("vip-elsewhere", w.examine(w.second()))
+}
+
+func version2(w *ward) {
+	w.keepalived(2, 77, 1, netip.MustParseAddr(spare4))
+	w.has("peer-version-2", w.examineWith(w.second(), w.vipOn("eth0", spare4)))
+}
+
+func stranger(w *ward) {
+	w.keepalived(3, 77, 0.25, netip.MustParseAddr("203.0.113.77"))
+	w.has("vrid-stranger", w.examineWith(w.second(), w.vipOn("eth0", spare4)))
+}
+
+func otherInterval(w *ward) {
+	w.keepalived(3, 77, 0.5, netip.MustParseAddr(spare4))
+	r := w.examineWith(w.second(), w.vipOn("eth0", spare4))
+	w.has("peer-interval-differs", r)
+	w.lacks("vip-elsewhere", r)
+	w.lacks("vrid-stranger", r)
+}
+
+// otherFiles has doctor look with files that are not those of the Active.
+func otherFiles(w *ward) {
+	own := w.second().CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"other\"\naddresses = [%q]\ninterface = \"eth0\"\n", cluster.VIP4)
+	w.has("vrid-differs", w.examineWith(w.second(), own+"vrid = 52\n"))
+	w.has("peer-checksum-differs", w.examineWith(w.second(), own+"vrid = 51\nchecksum = \"rfc9568\"\n"))
+	w.has("peer-refused", w.examineWith(w.second(), own+"vrid = 51\npeers = [\"198.51.100.11\"]\n"))
+	more := strings.Replace(own, `"]`, `", "`+spare4+`"]`, 1)
+	w.has("peer-addresses-differ", w.examineWith(w.second(), more+"vrid = 51\n"))
+}
+
+func (w *ward) auth(mode os.FileMode) string {
+	w.t.Helper()
+	key := filepath.Join(w.t.TempDir(), "key")
+	w.must(os.WriteFile(key, []byte(strings.Repeat("k", 32)), mode))
+	return fmt.Sprintf("[auth]\nactive_key = 1\nkeys = [{ id = 1, file = %q }]\n", key)
+}
+
+func authentication(w *ward) {
+	config := wardConfig(w.second())
+	w.has("peer-auth-differs", w.examineWith(w.second(), config+w.auth(0o600)))
+	w.has("auth-key-unusable", w.examineWith(w.second(), config+w.auth(0o644)))
+}
+
+// clockOffset advertises from the client, signed, by a clock that is a minute ahead.
+func clockOffset(w *ward) {
+	var sender *transport.Sender
+	w.must(w.cluster.Client.Do(func() error {
+		ifi, err := net.InterfaceByName(lab.Interface)
+		if err != nil {
+			return err
+		}
+		sender, err = transport.NewSender(ifi, vrrp.IPv4)
+		return err
+	}))
+	signer := vrrp.NewSigner(vrrp.Key{ID: 1, Secret: []byte(strings.Repeat("k", 32))}, vrrp.ReplayTime, 5*time.Second)
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		src := netip.MustParseAddr("198.51.100.1")
+		p := vrrp.Packet{VRID: 77, Priority: 100, Interval: 250 * time.Millisecond, Addrs: []netip.Addr{netip.MustParseAddr(spare4)}}
+		for {
+			pdu := p.Append(nil, src, vrrp.IPv4.Group(), vrrp.ChecksumPseudoHeader)
+			if err := sender.Send(src, vrrp.IPv4.Group(), signer.Append(pdu, pdu, src, time.Now().Add(time.Minute))); err != nil {
+				stopped <- err
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-stop:
+				stopped <- nil
+				return
+			}
+		}
+	}()
+	w.has("clock-offset", w.examineWith(w.second(), w.vipOn("eth0", spare4)+w.auth(0o600)))
+	close(stop)
+	w.must(errors.Join(<-stopped, sender.Close()))
+}
+
+// credentials has K3s's files missing, damaged, and near their end.
+func credentials(w *ward) {
+	dir := w.t.TempDir()
+	config := fmt.Sprintf("[[check]]\ntype = \"k3s\"\ndata_dir = %q\nunit = \"\"\n[[vip]]\naddresses = [%q]\nvrid = 51\n", dir, cluster.VIP4)
+	w.has("credentials-missing", w.examineWith(w.second(), config))
+	w.must(pki.Ensure(pki.Config{DataDir: dir}))
+	w.has("api-untrusted", w.examineWith(w.second(), config))
+	for _, tt := range []struct {
+		id   string
+		left time.Duration
+	}{{"credentials-expired", -time.Hour}, {"credentials-expiring", 48 * time.Hour}} {
+		cert, key := selfSigned(w, tt.left)
+		w.must(os.WriteFile(pki.TLSDir(dir)+"/client-kube-proxy.crt", cert, 0o644))
+		w.must(os.WriteFile(pki.TLSDir(dir)+"/client-kube-proxy.key", key, 0o600))
+		w.has(tt.id, w.examineWith(w.second(), config))
+	}
+	w.must(os.WriteFile(pki.TLSDir(dir)+"/server-ca.crt", []byte("damaged"), 0o644))
+	w.has("credentials-unreadable", w.examineWith(w.second(), config))
+}
+
+// selfSigned makes a certificate for 127.0.0.1 that ends soon, and its key.
+func selfSigned(w *ward, left time.Duration) (cert, key []byte) {
+	w.t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	w.must(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-72 * time.Hour), NotAfter: time.Now().Add(left), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	w.must(err)
+	b, err := x509.MarshalECPrivateKey(private)
+	w.must(err)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: b})
+}
+
+// apiAnswers goes through what the API server may say.
+func apiAnswers(w *ward) {
+	w.t.Cleanup(w.settledAgain)
+	for mode, id := range map[string]string{
+		"status 401": "api-unauthorized", "status 403": "api-forbidden", "status 503": "api-unready", "unready": "api-unready", "refused": "api-unreachable",
+	} {
+		w.must(w.second().SetAPI(w.t.Context(), mode))
+		w.has(id, w.examine(w.second()))
+	}
+}
+
+// settledAgain ends what a fault left behind.
+func (w *ward) settledAgain() {
+	w.must(w.second().SetAPI(context.Background(), "ready"))
+	w.settled()
+}
+
+func certificate(w *ward) {
+	w.has("certificate-lacks-vip", w.examineWith(w.second(), w.vipOn("eth0", spare4)))
+	// A server of which all is near its end, and which knows this node by the VIP.
+	dir := w.t.TempDir()
+	w.must(pki.Ensure(pki.Config{DataDir: dir}))
+	cert, key := selfSigned(w, 48*time.Hour)
+	w.must(os.WriteFile(pki.TLSDir(dir)+"/server-ca.crt", cert, 0o644))
+	pair, err := tls.X509KeyPair(cert, key)
+	w.must(err)
+	var l net.Listener
+	w.must(w.second().Node.Do(func() (err error) {
+		l, err = net.Listen("tcp", "127.0.0.1:7443")
+		return err
+	}))
+	server := &http.Server{
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}},
+		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/api/v1/nodes/") {
+				fmt.Fprintf(rw, `{"status":{"addresses":[{"type":"InternalIP","address":%q}]}}`, cluster.VIP4)
+			}
+		}),
+	}
+	go func() { _ = server.ServeTLS(l, "", "") }() // ends with Close
+	defer server.Close()
+	r := w.examineWith(w.second(), fmt.Sprintf("[[check]]\ntype = \"k3s\"\nurl = \"https://127.0.0.1:7443\"\ndata_dir = %q\nunit = \"\"\n[[vip]]\naddresses = [%q]\nvrid = 51\n", dir, cluster.VIP4))
+	w.has("certificate-expiring", r)
+	w.has("node-took-vip", r)
+}
+
+func nodeAddress(w *ward) {
+	w.file("/etc/rancher/k3s/config.yaml", "tls-san:\n- "+cluster.VIP4.String()+"\nnode-ip: "+cluster.VIP4.String()+"\n")
+	w.run(w.second(), "ip link add flannel.1 type vxlan id 1 dstport 8472 local "+cluster.VIP4.String()+" dev eth0")
+	w.t.Cleanup(func() { w.run(w.second(), "ip link del flannel.1") })
+	r := w.examine(w.second())
+	w.has("node-ip-is-vip", r)
+	w.has("flannel-took-vip", r)
+}
+
+func otherVersion(w *ward) {
+	s := w.second()
+	out, err := s.Node.Run(w.newer, "doctor", "--json", "--listen", "0s", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir())
+	w.has("version-differs", w.report(out, err))
+}
+
+// rules loads a ruleset on the second server, and takes it off in the end.
+func (w *ward) rules(text string) {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "rules.nft")
+	w.must(os.WriteFile(path, []byte(text), 0o644))
+	w.run(w.second(), "nft -f "+path)
+	w.t.Cleanup(func() {
+		w.run(w.second(), "nft flush ruleset")
+		w.settledAgain()
+	})
+}
+
+// firewallIn has the second server hear nobody any more.
+func firewallIn(w *ward) {
+	w.rules(`table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		iif lo accept
+		ct state vmap { established : accept, related : accept, invalid : drop }
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+		tcp dport { 22, 6443 } accept
+	}
+}
+`)
+	s := w.second()
+	w.must(s.SignalAgent(syscall.SIGTERM))
+	w.must(s.AwaitAgent(w.t.Context()))
+	w.must(s.RestartAgent())
+	w.until("the second to be Active too", func() error {
+		st, err := s.Status(w.t.Context())
+		if err != nil {
+			return err
+		}
+		if len(st.Routers) != 2 || st.Routers[0].State != "Active" {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	r := w.examine(s)
+	w.has("firewall-drops", r)
+	w.has("peer-filtered", r)
+	w.run(s, "nft insert rule inet filter input meta l4proto 112 accept")
+	w.lacks("firewall-drops", w.examine(s))
+}
+
+func firewallOut(w *ward) {
+	w.rules(`table ip out {
+	chain output {
+		type filter hook output priority filter; policy accept;
+		ip daddr 224.0.0.0/4 drop
+	}
+}
+`)
+	w.has("firewall-drops", w.examine(w.second()))
+}
+
+// silence ends all agents.
+func silence(w *ward) {
+	for _, s := range w.cluster.Servers {
+		w.must(s.SignalAgent(syscall.SIGTERM))
+		w.must(s.AwaitAgent(w.t.Context()))
+	}
+	w.has("no-advertisement", w.examine(w.second()))
+}

@@ -1,0 +1,173 @@
+package migrate
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/vipd/vipd/config"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the expected files anew")
+
+// TestTranslations compares what real-looking files become, and what is said of the
+// rest, with the files beside them: NAME.toml and NAME.notes.
+func TestTranslations(t *testing.T) {
+	t.Chdir("testdata")
+	files, err := filepath.Glob("*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		name, kind := strings.TrimSuffix(path, filepath.Ext(path)), filepath.Ext(path)
+		if kind != ".conf" && kind != ".yaml" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			plan := translate(t, path)
+			var said strings.Builder
+			for _, n := range plan.Notes {
+				said.WriteString(n.String() + "\n")
+			}
+			text, err := plan.Render()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+".notes", said.String())
+			golden(t, name+".toml", string(text))
+			meansTheSame(t, plan, text)
+		})
+	}
+}
+
+func translate(t *testing.T, path string) *Plan {
+	t.Helper()
+	if filepath.Ext(path) == ".conf" {
+		plan, err := FromKeepalived(path, "k3s1.example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	}
+	plan, err := FromKubeVip(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.VIPs[0].Choose(51, 0, "free")
+	return plan
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// meansTheSame reads the file again as the agent would, on a host that it does not name.
+func meansTheSame(t *testing.T, plan *Plan, text []byte) {
+	t.Helper()
+	cfg, err := config.Parse("vipd.toml", text, config.Host{Name: "elsewhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range cfg.VIPs {
+		cfg.VIPs[i].PriorityUnique = false // derived, of no concern here
+	}
+	var want []config.VIP
+	for _, v := range plan.VIPs {
+		want = append(want, v.VIP)
+	}
+	if diff := cmp.Diff(want, cfg.VIPs, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Errorf("VIPs (-plan +file):\n%s", diff)
+	}
+	checks := plan.Checks
+	if len(checks) == 0 {
+		checks = config.Default().Checks
+	}
+	if diff := cmp.Diff(checks, cfg.Checks); diff != "" {
+		t.Errorf("checks (-plan +file):\n%s", diff)
+	}
+}
+
+// No secret of the files is repeated anywhere.
+func TestSecretsStay(t *testing.T) {
+	t.Chdir("testdata")
+	plan := translate(t, "k3s.conf")
+	text, err := plan.Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range plan.Notes {
+		text = append(text, n.String()...)
+	}
+	if strings.Contains(string(text), "s3cr3t") {
+		t.Error("it shows a password")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for name, tt := range map[string]struct{ file, text, want string }{
+		"no file":            {"", "", "no such file"},
+		"empty":              {"keepalived.conf", "", "no vrrp_instance that could be translated"},
+		"no address":         {"keepalived.conf", "vrrp_instance A {\n virtual_router_id 5\n}\n", "has no virtual_ipaddress"},
+		"another host's":     {"keepalived.conf", "@k3s2 vrrp_instance A {\n virtual_ipaddress { 198.51.100.1 }\n}\n", "it is for the host k3s2"},
+		"doubling":           {"keepalived.conf", doubling(), "more than"},
+		"includes itself":    {"keepalived.conf", "include keepalived.conf\n", "does one include itself?"},
+		"no YAML":            {"kube-vip.yaml", "a: b: c\n", "read "},
+		"another manifest":   {"kube-vip.yaml", "kind: Pod\nspec: {containers: [{image: nginx}]}\n", "has no container of kube-vip"},
+		"the cloud provider": {"kube-vip.yaml", "image: kube-vip-cloud-provider:v1\n", "has no container of kube-vip"},
+		"services only":      {"kube-vip.yaml", container("cp_enable", "false"), "cp_enable is false"},
+		"no address there":   {"kube-vip.yaml", container("vip_arp", "true"), "names no IP address"},
+		"a name":             {"kube-vip.yaml", container("address", "api.example.com"), `"api.example.com" is a name`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), tt.file)
+			if tt.file != "" {
+				if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				path = filepath.Join(path, "none")
+			}
+			from := func() error { _, err := FromKeepalived(path, "k3s1"); return err }
+			if filepath.Ext(path) == ".yaml" {
+				from = func() error { _, err := FromKubeVip(path); return err }
+			}
+			if err := from(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// doubling returns definitions each of which is the one before, twice.
+func doubling() string {
+	var b strings.Builder
+	b.WriteString("$A=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n")
+	for c := 'B'; c < 'Z'; c++ {
+		b.WriteString("$" + string(c) + "=${" + string(c-1) + "}${" + string(c-1) + "}\n")
+	}
+	return b.String() + "vrrp_instance $Y {\n}\n"
+}
+
+func container(name, value string) string {
+	return "spec:\n  containers:\n  - image: plndr/kube-vip:v0.3\n    env:\n    - name: " + name + "\n      value: \"" + value + "\"\n"
+}
