@@ -57,9 +57,22 @@ func (r *router) suspectTheft(h vip.Heard) {
 	if r.suspects.claims == nil {
 		r.suspects.claims = make(map[netip.Addr]claim)
 	}
-	judgeAt := now.Add(max(conflictDelay, 2*r.cfg.AdvertInterval))
+	judgeAt := now.Add(r.judgeAfter())
 	r.suspects.claims[h.Addr] = claim{mac: h.MAC, at: now, judgeAt: judgeAt}
 	r.suspects.judgeAt = min(r.suspects.judgeAt, judgeAt)
+}
+
+// resolveAgain is how long the kernel waits until it asks again for the MAC address of a
+// unicast peer that did not answer.
+const resolveAgain = time.Second
+
+// judgeAfter is how long a router whose announcement was heard may take to be heard itself.
+func (r *router) judgeAfter() time.Duration {
+	d := max(conflictDelay, 2*r.cfg.AdvertInterval)
+	if len(r.cfg.Peers) > 0 {
+		d += resolveAgain
+	}
+	return d
 }
 
 // judge tells of the suspects whose time has come.

@@ -32,7 +32,10 @@ type Keeper struct {
 	waiting []*Holder // have work to do
 	wake    chan struct{}
 
-	// Owned by Run.
+	// Owned by Run, the first three to leave no garbage: renewals never end.
+	jobs   []job
+	batch  []assigned
+	all    []assigned
 	known  bool // whether what follows is
 	listed time.Time
 	there  map[place]struct{}
@@ -66,7 +69,7 @@ func NewKeeper(f vrrp.Family) (*Keeper, error) {
 }
 
 func (k *Keeper) open() (err error) {
-	if k.rt, err = newQuietRtnl(); err != nil {
+	if k.rt, err = newRtnl(); err != nil {
 		return err
 	}
 	if k.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
@@ -125,9 +128,11 @@ func (k *Keeper) ready(h *Holder) {
 var urgency = [...]Op{OpRenew, OpClaim, OpRelease, OpAnnounce}
 
 // take returns what is most urgent, of each Holder at most one piece of work.
-func (k *Keeper) take() (jobs []job) {
+func (k *Keeper) take() []job {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	clear(k.jobs) // of Holders that may be closed by now
+	jobs := k.jobs[:0]
 	for _, op := range urgency {
 		for _, h := range k.waiting {
 			if w, ok := h.queue.take(op); ok {
@@ -145,6 +150,7 @@ func (k *Keeper) take() (jobs []job) {
 		h.waiting = !h.queue.empty()
 		return !h.waiting
 	})
+	k.jobs = jobs
 	return jobs
 }
 
@@ -168,7 +174,7 @@ func (k *Keeper) do(jobs []job) {
 }
 
 func (k *Keeper) claim(jobs []job) {
-	all, err := k.rt.list(k.f)
+	err := k.list()
 	k.known = false
 	for i := range jobs {
 		j := &jobs[i]
@@ -178,7 +184,7 @@ func (k *Keeper) claim(jobs []job) {
 		case j.mac != nil:
 			j.err = j.mac.up()
 		default:
-			j.err = j.keepOrder(k.rt, all)
+			j.err = j.keepOrder(k.rt, k.all)
 		}
 		j.claimed = j.claimed || j.err == nil
 		j.addrs = j.cfg.Addrs
@@ -213,7 +219,7 @@ func (k *Keeper) renew(jobs []job) {
 
 // put adds or renews the addresses of jobs, as long as their tokens are fresh.
 func (k *Keeper) put(jobs []job) {
-	var batch []assigned
+	batch := k.batch[:0]
 	first := 0
 	for i := range jobs {
 		j := &jobs[i]
@@ -230,6 +236,7 @@ func (k *Keeper) put(jobs []job) {
 			batch, first = batch[:0], i+1
 		}
 	}
+	k.batch = batch
 }
 
 // write puts the addresses of those jobs that have not failed yet.
@@ -328,13 +335,18 @@ func (k *Keeper) look() error {
 	if k.known && now.Sub(k.listed) < listAge {
 		return nil
 	}
-	all, err := k.rt.list(k.f)
+	err := k.list()
 	k.known, k.listed = err == nil, now
 	clear(k.there)
 	clear(k.macs)
-	for _, a := range all {
+	for _, a := range k.all {
 		k.there[place{a.index, a.Addr()}] = struct{}{}
 	}
+	return err
+}
+
+func (k *Keeper) list() (err error) {
+	k.all, err = k.rt.appendList(k.all[:0], k.f)
 	return err
 }
 

@@ -35,20 +35,12 @@ const (
 // errInterrupted says that the addresses changed while they were listed.
 var errInterrupted = errors.New("the addresses change too fast to be listed")
 
-func newRtnl() (*rtnl, error) { return openRtnl(func(int) error { return nil }) }
-
-// newQuietRtnl opens one whose doings are nothing to tell others.
-func newQuietRtnl() (*rtnl, error) { return openRtnl(bindQuiet) }
-
-func openRtnl(bind func(fd int) error) (*rtnl, error) {
+func newRtnl() (*rtnl, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	r := &rtnl{fd: fd, in: make([]byte, rtnlReply)}
-	if err := bind(fd); err != nil {
-		return nil, errors.Join(fmt.Errorf("bind netlink: %w", err), r.close())
-	}
 	// Connected, nobody but the kernel can write to it.
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect netlink: %w", err), r.close())
@@ -58,33 +50,37 @@ func openRtnl(bind func(fd int) error) (*rtnl, error) {
 
 func (r *rtnl) close() error { return unix.Close(r.fd) }
 
-// What a socket with such a port puts or renews, Watchers pass over. The kernel gives
-// these ports to nobody: its own choices are process ids and negative numbers.
-const (
-	quietPort  = 0x56 << 24
-	quietPorts = 1 << 10
-)
-
-func bindQuiet(fd int) (err error) {
-	for n := range uint32(quietPorts) {
-		err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Pid: quietPort + n})
-		if !errors.Is(err, unix.EADDRINUSE) {
-			break
-		}
-	}
-	return err
-}
-
-// exceptQuiet is the filter of a socket that is subscribed to addresses: it drops the
-// news of one that was put or renewed by a quiet socket, not of one that was removed.
-func exceptQuiet() []bpf.Instruction {
-	kind, port := binary.NativeEndian.AppendUint16(nil, unix.RTM_NEWADDR), binary.NativeEndian.AppendUint32(nil, quietPort)
+// exceptRenewals is the filter of a socket that is subscribed to addresses. It drops the
+// news of an address that was put long ago and only got another lifetime: with many of
+// them, to hear of it costs as much as to do it. An IPv6 one that waits for duplicate
+// address detection is let through, for it may have become usable since.
+func exceptRenewals() []bpf.Instruction {
+	const (
+		family  = unix.SizeofNlMsghdr // struct ifaddrmsg
+		flags   = family + 2
+		attrs   = family + unix.SizeofIfAddrmsg
+		created = unix.SizeofRtAttr + 8 // struct ifa_cacheinfo
+		updated = created + 4
+		memory  = 0 // a place to keep it
+	)
+	newAddr := binary.NativeEndian.AppendUint16(nil, unix.RTM_NEWADDR)
 	return []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 4, Size: 2}, // struct nlmsghdr: the type
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(kind)), SkipTrue: 4},
-		bpf.LoadAbsolute{Off: 12, Size: 4}, // and the port of who asked for it
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, ^uint32(quietPorts-1)))},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(port), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(binary.BigEndian.Uint16(newAddr)), SkipTrue: 15},
+		bpf.LoadAbsolute{Off: family, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 2},
+		bpf.LoadAbsolute{Off: flags, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: unix.IFA_F_NODAD, SkipTrue: 11},
+		bpf.LoadConstant{Dst: bpf.RegX, Val: unix.IFA_CACHEINFO},
+		bpf.LoadConstant{Dst: bpf.RegA, Val: attrs},
+		bpf.LoadExtension{Num: bpf.ExtNetlinkAttr}, // where it is, or 0
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 7},
+		bpf.TAX{},
+		bpf.LoadIndirect{Off: created, Size: 4},
+		bpf.StoreScratch{Src: bpf.RegA, N: memory},
+		bpf.LoadIndirect{Off: updated, Size: 4},
+		bpf.LoadScratch{Dst: bpf.RegX, N: memory},
+		bpf.JumpIfX{Cond: bpf.JumpEqual, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
 		bpf.RetConstant{Val: 1 << 20},
 	}
@@ -92,7 +88,10 @@ func exceptQuiet() []bpf.Instruction {
 
 // list returns the addresses of a family, or of both (0), interface by interface
 // in the kernel's order.
-func (r *rtnl) list(f vrrp.Family) (there []assigned, err error) {
+func (r *rtnl) list(f vrrp.Family) ([]assigned, error) { return r.appendList(nil, f) }
+
+// appendList is list in the memory of an empty slice, of which an error leaves nothing.
+func (r *rtnl) appendList(there []assigned, f vrrp.Family) (_ []assigned, err error) {
 	for range 4 {
 		if there, err = r.dump(f, there[:0]); !errors.Is(err, errInterrupted) {
 			break

@@ -14,10 +14,8 @@ import (
 )
 
 // Watcher tells of what happens to the links and addresses of a network
-// namespace. It remembers what it has told, so that the renewal of an address by
-// others, which the kernel announces each time, is no news. The IPv4 addresses that a
-// Keeper puts or renews are not told at all: with many of them, to hear of it costs as
-// much as to do it. (For IPv6 the kernel does not say who did it.)
+// namespace. It remembers what it has told, so that the renewal of an address, which
+// the kernel announces each time, is no news.
 type Watcher struct {
 	report func(Change)
 	nl     *netlink.Handle
@@ -85,7 +83,7 @@ func NewWatcher(report func(Change)) (*Watcher, error) {
 }
 
 func (w *Watcher) filter() error {
-	code, err := bpf.Assemble(exceptQuiet())
+	code, err := bpf.Assemble(exceptRenewals())
 	if err != nil {
 		return fmt.Errorf("assemble filter: %w", err)
 	}
@@ -249,8 +247,8 @@ func (s state) address(at place, usable bool) []Change {
 	return nil
 }
 
-// removed takes note that an address is gone. It need not be known: it may have been a
-// Keeper's.
+// removed takes note that an address is gone. It need not be known: it may have been
+// there and gone before anybody could use it.
 func (s state) removed(at place) []Change {
 	delete(s.addrs, at)
 	return []Change{{Kind: AddrRemoved, Index: at.index, Addr: at.addr}}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/lab"
 )
@@ -45,10 +46,10 @@ func TestC34ExternalDeleteIsReported(t *testing.T) {
 		h.done(OpRenew)
 		run(t, a, "ip", "addr", "del", netip.PrefixFrom(v, v.BitLen()).String(), "dev", lab.Interface)
 		deleted := time.Now()
-		c := next(t, changes) // the renewal was no news, nor the claim of an IPv4 address
-		if v.Is6() && c.Kind == AddrAdded {
-			c = next(t, changes)
+		if c := next(t, changes); c.Kind != AddrAdded || c.Addr != v {
+			t.Errorf("after the claim: %+v", c)
 		}
+		c := next(t, changes) // the renewal was no news
 		if c.Kind != AddrRemoved || c.Addr != v || c.Index != eth0(t, a).Index {
 			t.Errorf("after the delete: %+v", c)
 		}
@@ -56,6 +57,36 @@ func TestC34ExternalDeleteIsReported(t *testing.T) {
 		h.done(OpClaim)
 		if took := time.Since(deleted); took > 200*time.Millisecond || !has(t, a, v) {
 			t.Errorf("back after %v", took)
+		}
+	}
+}
+
+// With many addresses, to be woken for each renewal costs as much as to renew.
+func TestRenewalsDoNotWakeTheWatcher(t *testing.T) {
+	_, a, _ := twoNodes(t, "ip")
+	for _, v := range []netip.Addr{vip4, vip6} {
+		h := start(t, a, Config{Addrs: []netip.Addr{v}})
+		h.Claim()
+		h.done(OpClaim)
+		renew := func() {
+			h.Renew(monotonic())
+			h.done(OpRenew)
+		}
+		for claimed := time.Now(); time.Since(claimed) < 50*time.Millisecond; {
+			renew() // the kernel's clock for addresses counts hundredths of a second
+		}
+		var w *Watcher
+		in(t, a, func() (err error) {
+			w, err = NewWatcher(func(Change) {})
+			return err
+		})
+		defer w.close()
+		renew()
+		renew()
+		run(t, a, "ip", "addr", "del", netip.PrefixFrom(v, v.BitLen()).String(), "dev", lab.Interface)
+		msgs, _, err := w.socket.Receive()
+		if err != nil || len(msgs) == 0 || msgs[0].Header.Type != unix.RTM_DELADDR {
+			t.Errorf("%v: after two renewals and a delete the Watcher hears of %+v (%v)", v, msgs, err)
 		}
 	}
 }

@@ -23,11 +23,18 @@ const (
 	// lastWordGap is the least time before an announcement against one of a rival, who
 	// does not hear that it is beaten.
 	lastWordGap = 100 * time.Millisecond
+	// lastWordWithin is how soon a router that yields says so, after the advertisement
+	// that it yields to.
+	lastWordWithin = 100 * time.Millisecond
 	// announceRefresh is the slow refresh: switches forget after 300 s.
 	announceRefresh = 45 * time.Second
 	// healWait is how long a node that has become ready leaves the addresses to a
 	// degraded Active: what ailed all of them heals on all within two probes.
 	healWait = time.Second
+	// patience is how many times Skew_Time, and how long at most, a Backup waits besides
+	// before it takes over from a degraded Active.
+	patience    = 3
+	maxPatience = time.Second
 	// muteBackoff is how long a router that could not send refrains from
 	// challenging an Active router.
 	muteBackoff = 10 * time.Second

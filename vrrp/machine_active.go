@@ -7,7 +7,7 @@ func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.challenge, m.rival = false, Rival{}
 	m.lowerFrom, m.deposed = Never, Advert{}
 	if c == CauseUnfit || c == CausePreempt {
-		m.deposed, m.lastWord = by, now.Add(m.cfg.AdvertInterval)
+		m.deposed, m.lastWord = by, now.Add(lastWordWithin)
 	}
 	m.interval = m.cfg.AdvertInterval
 	m.advertise(now)
@@ -183,7 +183,7 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 // mayBeLeaving expects the last word of a rival that this router has just answered.
 func (m *Machine) mayBeLeaving(r Rival) {
 	if r.Count > 0 {
-		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(m.interval)
+		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, m.sentAt.Add(lastWordWithin)
 	}
 }
 

@@ -159,12 +159,13 @@ func (m *Machine) riseSoon(a Advert, c Cause) {
 
 // mayRise returns when this Backup may take over from the sender of a, whose advertisement
 // of the given time was the first to say that it leaves or is worse. A degraded one still
-// serves: if it becomes ready soon after this node did, the addresses need not move.
+// serves: if it becomes ready soon after this node did, the addresses need not move, and
+// the better Backup is left the time for a probe that takes longer than the others'.
 func (m *Machine) mayRise(a Advert, from Instant) Instant {
-	if GradeOf(a.Priority) == Degraded {
-		from = max(from, m.readyFrom.Add(healWait))
+	if GradeOf(a.Priority) != Degraded {
+		return m.inTurn(from)
 	}
-	return m.inTurn(from)
+	return m.inTurn(max(from, m.readyFrom.Add(healWait))).Add(min(patience*m.skew(m.interval), maxPatience))
 }
 
 // mayChallenge reports whether this node may take over from a living Active. One

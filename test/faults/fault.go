@@ -125,6 +125,9 @@ const (
 	// meeting is how long two holders that hear each other again may both hold: an
 	// interval, Skew_Time and the linger.
 	meeting = 400 * time.Millisecond
+	// neighbours is how long the kernel waits until it asks for the MAC address of a
+	// unicast peer again, which was long not to be reached.
+	neighbours = time.Second
 )
 
 // unplanned is the bound of a failure that takes this long to be noticed and mended.

@@ -15,6 +15,8 @@ const (
 	withdraw      = time.Second            // what is not permitted any more goes after that
 	muteBackoff   = 10 * time.Second
 	healWait      = time.Second // who has become ready leaves the addresses to a degraded one
+	patience      = 3           // times Skew_Time more, against a degraded one
+	maxPatience   = time.Second
 	refresh       = 45 * time.Second
 	pastLocktime  = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
 	netlinkSlack  = 4 * maxNetlink
@@ -50,7 +52,7 @@ func boundsOf(c *cluster) bounds {
 	b.leave = 4*a + leaveExtra + linger
 	// A node of a better grade hears the next advertisement, probes, waits for Skew_Time,
 	// and for the other to heal.
-	better := a + b.delay + headStart + maxProbe + skew + healWait
+	better := a + b.delay + headStart + maxProbe + skew + healWait + min(patience*skew, maxPatience)
 	// A higher one waits for its hold, for an advertisement that begins
 	// preempt_delay, for the first after that, and for the Down timer of the last before it.
 	preempt := hold + a + preemptDelay + a + b.rise

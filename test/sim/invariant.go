@@ -311,11 +311,12 @@ func (w *watch) checkPrompt() {
 			if max(w.nodes[m.id].couldAt, w.nodes[m.id].rankedAt) > s.fellAt || !beats(m, n) {
 				continue
 			}
-			from := s.fellAt
+			from, skew := s.fellAt, w.bounds.skew(m)
 			if n.m.Grade() == vrrp.Degraded {
+				skew += min(patience*skew, maxPatience)
 				from = max(from, max(w.nodes[m.id].rankedAt, w.nodes[m.id].wokeAt).Add(healWait))
 			}
-			if w.c.since(from) > w.bounds.skew(m)+headStart+maxProbe+2*w.bounds.delay {
+			if w.c.since(from) > skew+headStart+maxProbe+2*w.bounds.delay {
 				w.breaks("prompt", "n%d fell to %s %v ago, and n%d has not taken over", i+1, n.m.Grade(), w.c.since(s.fellAt), m.id+1)
 			}
 		}
