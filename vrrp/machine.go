@@ -149,7 +149,7 @@ func New(c Config) *Machine {
 	for g := range m.evidence {
 		m.evidence[g] = -1 << 63
 	}
-	m.announcedAt, m.provokedAt, m.muteRefrain, m.fitFrom = -1<<62, -1<<62, -1<<62, -1<<62
+	m.provokedAt, m.muteRefrain, m.fitFrom = -1<<62, -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m

@@ -5,7 +5,7 @@ package vrrp
 func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.clearTimers()
 	m.challenge, m.rival = false, Rival{}
-	m.lowerFrom, m.deposed = Never, Advert{}
+	m.lowerFrom = Never
 	if c == CauseUnfit || c == CausePreempt {
 		m.deposed, m.lastWord = by, now.Add(lastWordWithin)
 	}
@@ -84,12 +84,12 @@ func (m *Machine) contested(now Instant) {
 		return
 	}
 	m.restart = true
-	if m.Rival(now).Count > 0 {
-		m.announceAt = min(m.announceAt, max(now, m.announcedAt.Add(lastWordGap)))
-		return
-	}
 	wait := min(m.interval+m.interval/2, announceGap)
-	m.announceAt = min(m.announceAt, max(now.Add(wait), m.provokedAt.Add(announceGap)))
+	at := max(now.Add(wait), m.provokedAt.Add(announceGap))
+	if m.Rival(now).Count > 0 {
+		at = max(now, m.announcedAt.Add(lastWordGap))
+	}
+	m.announceAt = min(m.announceAt, at)
 }
 
 func (m *Machine) advertise(now Instant) { m.send(now, m.Priority()) }
@@ -173,7 +173,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 // settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
 	last := m.deposed
-	if !last.Src.IsValid() || a.Src != last.Src || a.Priority > last.Priority || now > m.lastWord {
+	if a.Src != last.Src || a.Priority > last.Priority || now > m.lastWord {
 		return false
 	}
 	m.deposed = Advert{}

@@ -124,7 +124,6 @@ func (m *Machine) heardWorse(a Advert) {
 	pending := m.rise
 	m.accept(a)
 	if pending.at != Never && pending.needProbe {
-		m.rise = pending
 		m.rise.heard = a
 		m.rise.at = min(pending.at, m.mayRise(a, pending.from))
 		if GradeOf(a.Priority) < GradeOf(pending.heard.Priority) {

@@ -42,6 +42,7 @@ type bound struct {
 	resets    int           // connections cut off in flight
 	idle      time.Duration // until an idle connection is back; anything: it may hang
 	two       time.Duration // two holders that are connected
+	unicast   time.Duration // for so much longer with unicast peers
 	twoMedian time.Duration // 0: not asked for
 	nobody    time.Duration // no holder that is connected
 	moves     int
@@ -65,6 +66,9 @@ func (b bound) String() string {
 	count(b.resets, "resets")
 	time(b.idle, "idle back")
 	time(b.two, "two")
+	if b.unicast > 0 {
+		time(b.unicast, "with unicast peers more:")
+	}
 	if b.twoMedian > 0 {
 		time(b.twoMedian, "two in the median")
 	}
@@ -97,7 +101,11 @@ func (b bound) broken(s sample) []string {
 		out = append(out, "the idle connection hangs")
 	}
 	time(s.IdleBack, b.idle, "idle back")
-	time(s.Two-s.Noise, b.two, "two holders")
+	two := b.two
+	if strings.Contains(s.Variant, "unicast") && two >= 0 {
+		two += b.unicast
+	}
+	time(s.Two-s.Noise, two, "two holders")
 	time(s.Nobody-s.Noise, b.nobody, "nobody")
 	count(s.Moves, b.moves, "moves")
 	time(s.Settled, settleBound, "settled after")

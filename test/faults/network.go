@@ -45,7 +45,7 @@ func adversityFaults(o options) []fault {
 		loss(10, time.Second), loss(30, 2*time.Second), loss(60, 5*time.Second),
 		{name: "advertisements doubled and reordered", note: "up to 0.4 s late", setUp: spliceFirst, play: steps(shuffle, last(o.loss)), heal: unshuffle, bound: unmoved()},
 		{name: "partition heals", note: fmt.Sprintf("%d times, at any phase", o.partitions), runs: 10, play: partitions,
-			bound: unplanned(downTime, 2*o.partitions).with(func(b *bound) { b.outage = locktime })},
+			bound: unplanned(downTime, 2*o.partitions).with(func(b *bound) { b.outage, b.unicast = locktime, neighbours })},
 	}
 }
 
