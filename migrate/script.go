@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vipd/vipd/config"
@@ -14,10 +15,15 @@ import (
 
 const defaultURL = "https://127.0.0.1:6443"
 
+// Compiled when they are needed: the agent is the same program, and never does.
 var (
-	asksAPI  = regexp.MustCompile(`(?i)6443|readyz|livez|healthz|k3s|kube|api-?_?server|check_?-?api`)
-	localAPI = regexp.MustCompile(`https://(?:localhost|127\.0\.0\.1|\[::1\]):(\d{1,5})(?:/\w*)?(?:\s|$|['"])`)
-	shell    = regexp.MustCompile("[|&;<>()$`*?~]")
+	asksAPI = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)6443|readyz|livez|healthz|k3s|kube|api-?_?server|check_?-?api`)
+	})
+	localAPI = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`https://(?:localhost|127\.0\.0\.1|\[::1\]):(\d{1,5})(?:/\w*)?(?:\s|$|['"])`)
+	})
+	shell = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("[|&;<>()$`*?~]") })
 )
 
 // track notes which scripts an instance goes by.
@@ -68,7 +74,7 @@ func (k *keepalived) checks() {
 		switch {
 		case len(command) == 0:
 			k.notes.add(d.at, what, "left out: it has no script")
-		case asksAPI.MatchString(strings.Join(command, " ")):
+		case asksAPI().MatchString(strings.Join(command, " ")):
 			k.notes.add(d.at, what, "the K3s probe does it: it asks the API server of this host for /readyz. If the script asks more, add a [[check]] of type \"exec\"")
 			api.URL = localURL(command, api.URL)
 		default:
@@ -97,7 +103,7 @@ func commandOf(d *directive) []string {
 	}
 	if len(text) == 1 {
 		// keepalived splits the string at blanks, with single quotes for arguments.
-		if path.IsAbs(text[0]) && !shell.MatchString(text[0]) {
+		if path.IsAbs(text[0]) && !shell().MatchString(text[0]) {
 			return arguments(text[0])
 		}
 		return []string{"/bin/sh", "-c", text[0]}
@@ -135,7 +141,7 @@ func arguments(text string) []string {
 
 // localURL returns where the command asks this host, if vipd can ask there.
 func localURL(command []string, otherwise string) string {
-	m := localAPI.FindStringSubmatch(strings.Join(command, " "))
+	m := localAPI().FindStringSubmatch(strings.Join(command, " "))
 	if m == nil {
 		return otherwise
 	}
