@@ -310,7 +310,7 @@ func (k *Keeper) tell(h *Holder) error {
 		return nil
 	}
 	mac, err := k.macOf(h.Link())
-	if err != nil {
+	if err != nil || !h.queue.wanted() { // the kernel may have let us wait
 		return err
 	}
 	return h.out.announce(mac, held)

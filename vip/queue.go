@@ -12,6 +12,7 @@ import (
 type queue struct {
 	mu       sync.Mutex
 	work     []work
+	dropped  bool // what is being done was not wanted any more meanwhile
 	busy     bool          // some of it is being done
 	finished chan struct{} // not nil: nothing new is taken in; closed when all is done
 }
@@ -50,7 +51,7 @@ func (q *queue) take(op Op) (work, bool) {
 		return work{}, false
 	}
 	w := q.work[i]
-	q.work, q.busy = slices.Delete(q.work, i, i+1), true
+	q.work, q.busy, q.dropped = slices.Delete(q.work, i, i+1), true, false
 	return w, true
 }
 
@@ -62,11 +63,19 @@ func (q *queue) done() {
 	q.close()
 }
 
-// drop takes an operation out that still waits.
+// drop takes an operation out that still waits. One that is under way can see it.
 func (q *queue) drop(op Op) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.dropped = q.busy
 	q.work = slices.DeleteFunc(q.work, func(w work) bool { return w.op == op })
+}
+
+// wanted reports whether what was taken out is to be done still.
+func (q *queue) wanted() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.dropped
 }
 
 func (q *queue) empty() bool {

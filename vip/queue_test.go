@@ -97,3 +97,23 @@ func TestQueueFinish(t *testing.T) {
 		t.Error("work was taken in after the end")
 	}
 }
+
+// What is dropped while it is being done is not wanted any more; the next one is.
+func TestQueueDropUnderWay(t *testing.T) {
+	var q queue
+	q.put(work{op: OpAnnounce})
+	q.drop(OpAnnounce)
+	q.put(work{op: OpAnnounce})
+	if _, ok := q.take(OpAnnounce); !ok || !q.wanted() {
+		t.Fatal("not wanted before it was dropped")
+	}
+	q.drop(OpAnnounce)
+	if q.wanted() {
+		t.Error("wanted although it was dropped")
+	}
+	q.done()
+	q.put(work{op: OpAnnounce})
+	if _, ok := q.take(OpAnnounce); !ok || !q.wanted() {
+		t.Error("the next one is not wanted")
+	}
+}

@@ -21,7 +21,7 @@ const (
 	// competing routers provoke.
 	announceGap = time.Second
 	// lastWordGap is the least time before an announcement against one of a rival, who
-	// does not hear that it is beaten.
+	// does not hear that it is beaten, or of a predecessor that was late with it.
 	lastWordGap = 100 * time.Millisecond
 	// lastWordWithin is how soon a router that yields says so, after the advertisement
 	// that it yields to.
@@ -95,6 +95,7 @@ type Machine struct {
 	rival     Rival
 	deposed   Advert  // of the Active that this router took over from,
 	lastWord  Instant // until then it may have one
+	tookAt    Instant // when that was: what it announces a moment later, it began before
 
 	// Deadlines. Never means not set.
 	downAt     Instant // Backup: Active_Down_Timer
@@ -149,7 +150,7 @@ func New(c Config) *Machine {
 	for g := range m.evidence {
 		m.evidence[g] = -1 << 63
 	}
-	m.provokedAt, m.muteRefrain, m.fitFrom = -1<<62, -1<<62, -1<<62
+	m.provokedAt, m.muteRefrain, m.fitFrom, m.tookAt = -1<<62, -1<<62, -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m

@@ -7,7 +7,7 @@ func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.challenge, m.rival = false, Rival{}
 	m.lowerFrom = Never
 	if c == CauseUnfit || c == CausePreempt {
-		m.deposed, m.lastWord = by, now.Add(lastWordWithin)
+		m.deposed, m.lastWord, m.tookAt = by, now.Add(lastWordWithin), now
 	}
 	m.interval = m.cfg.AdvertInterval
 	m.advertise(now)
@@ -78,7 +78,8 @@ func (m *Machine) announceSoon(now Instant) {
 // contested announces again against another claim. It waits for more than an
 // interval first: the other may be a successor whose advertisement was lost, and
 // until that is known this router still answers. A rival is known to be none, and
-// hears nothing: against that one this router has the last word.
+// hears nothing, and a predecessor whose host stood still may announce what it was
+// about to: against those this router has the last word.
 func (m *Machine) contested(now Instant) {
 	if m.state != Active || !m.holding {
 		return
@@ -86,7 +87,7 @@ func (m *Machine) contested(now Instant) {
 	m.restart = true
 	wait := min(m.interval+m.interval/2, announceGap)
 	at := max(now.Add(wait), m.provokedAt.Add(announceGap))
-	if m.Rival(now).Count > 0 {
+	if m.Rival(now).Count > 0 || now.Sub(m.tookAt) <= announceGap {
 		at = max(now, m.announcedAt.Add(lastWordGap))
 	}
 	m.announceAt = min(m.announceAt, at)

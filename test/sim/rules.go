@@ -27,7 +27,7 @@ type ruled struct {
 	told    vrrp.Instant     // a successor's announcement was seen
 	overdue bool             // it slept as Active for too long, and another has spoken
 	bursts  [12]vrrp.Instant // the last announcements since it rose
-	rivalAt vrrp.Instant     // a rival was there when it announced itself
+	rivalAt vrrp.Instant     // a rival or a predecessor was there when it announced itself
 }
 
 func newRuled() ruled {
@@ -188,7 +188,7 @@ func (w *watch) announces(n *node) {
 	copy(b[1:], b[:])
 	b[0] = w.c.now
 	r := &w.nodes[n.id].ruled
-	if n.m.Rival(w.c.now).Count > 0 {
+	if n.m.Rival(w.c.now).Count > 0 || w.c.since(w.nodes[n.id].roseAt) <= time.Second {
 		r.rivalAt = w.c.now
 	}
 	most := 5
