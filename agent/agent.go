@@ -55,6 +55,7 @@ type Agent struct {
 	opts    Options
 	clock   clock
 	record  *recorder
+	hooks   *hooks
 	started time.Time
 	save    chan struct{} // asks for the state to be saved
 
@@ -67,6 +68,8 @@ type Agent struct {
 	unit    atomic.Pointer[health.Unit]
 	ready   atomic.Bool // the API server has been ready, here or under the predecessor
 
+	probed   probeMeter
+	exposure exposure
 	handover handover               // before a stop of K3s
 	told     atomic.Pointer[string] // the status line that systemd has
 
@@ -82,6 +85,7 @@ type Agent struct {
 
 	reloading sync.Mutex // one reload at a time, and none once the agent leaves
 	leaving   bool
+	restarts  bool       // leaving for a successor that goes on at once
 	saving    sync.Mutex // one writer of the state at a time, and none after the last word
 	sealed    bool
 
@@ -131,7 +135,7 @@ func newAgent(o Options) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{
-		opts: o, clock: c, record: newRecorder(o.Logger), started: time.Now(), save: make(chan struct{}, 1),
+		opts: o, clock: c, record: newRecorder(o.Logger), hooks: newHooks(o.Logger), started: time.Now(), save: make(chan struct{}, 1),
 		cfg: cfg, auth: keys, routers: make(map[id]*placed),
 		failed: make(chan error, 1), askClock: make(chan struct{}, 1),
 	}
@@ -190,6 +194,7 @@ func (a *Agent) run(ctx context.Context) error {
 	}
 	a.spawn(func() error { return control.Serve(inner, listener, a, a.opts.Logger) })
 	a.spawn(func() error { a.placer(inner); return nil })
+	a.spawn(func() error { a.exposer(inner); return nil })
 	a.spawn(func() error { a.saver(inner); return nil })
 	a.spawn(func() error { return a.watchdog(inner) })
 	a.notify("ready", a.opts.Notifier.Ready())
@@ -209,9 +214,28 @@ func (a *Agent) run(ctx context.Context) error {
 func (a *Agent) startRecorder(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	recorded := make(chan struct{})
-	a.record.changed = a.changed
-	go func() { defer close(recorded); a.record.run(ctx) }()
-	return func() { cancel(); <-recorded }
+	a.record.changed, a.record.tell = a.changed, a.hooks.tell
+	a.hooks.configure(a.cfg.Hooks)
+	go func() {
+		defer close(recorded)
+		a.record.keep(a.opts.RuntimeDir)
+		a.record.run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-recorded
+		a.endHooks()
+	}
+}
+
+// endHooks lets the hooks run on what happened last, unless a successor waits: it tells
+// them again what is so.
+func (a *Agent) endHooks() {
+	if a.restarts {
+		a.hooks.end(0)
+		return
+	}
+	a.hooks.end(lastHooks)
 }
 
 // advise logs what could be better about how the agent is run.
@@ -219,8 +243,8 @@ func (a *Agent) advise() {
 	if policy, _ := systemd.RealTime(); policy != "rr" && policy != "fifo" {
 		a.opts.Logger.Info("no real-time scheduling: on an overloaded host advertisements may be late (CPUSchedulingPolicy=rr in a unit)")
 	}
-	if a.cfg.Metrics.Listen != "" {
-		a.opts.Logger.Warn("this version has no metrics yet: metrics.listen does nothing")
+	if err := mayRun(a.cfg.Hooks); err != nil {
+		a.opts.Logger.Error(err.Error())
 	}
 }
 
@@ -309,6 +333,7 @@ func (a *Agent) add(s share) {
 	r := newRouter(i, s.vip, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
 	ctx, stop := context.WithCancel(a.ctx)
 	r.marks = a.state.Marks[i.String()]
+	r.inherited = a.state.Routers[i.String()].SentAt
 	a.routers[i] = &placed{router: r, stop: stop}
 	a.running.Go(func() { r.run(ctx) })
 	if a.drained {
@@ -493,6 +518,7 @@ func (a *Agent) leave() {
 	a.leaving = true
 	a.reloading.Unlock()
 	if a.restarting() {
+		a.restarts = true
 		a.opts.Logger.Info("restarting: the addresses stay")
 		a.leaveAddresses()
 		return

@@ -108,6 +108,7 @@ func (r *router) answered(addr netip.Addr, mac net.HardwareAddr) {
 
 // contested notes that another station has one of the addresses held here.
 func (r *router) contested(addr netip.Addr, mac net.HardwareAddr) {
+	r.meter.conflicts.Add(1)
 	o := oddity{src: addr, mac: mac.String()}
 	words := func() string {
 		return fmt.Sprintf("%s is also claimed by the station with MAC %s: find it and take the address from it", addr, mac)

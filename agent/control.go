@@ -13,6 +13,9 @@ import (
 
 var _ control.Handler = (*Agent)(nil)
 
+// shownMoves is how many changes of state the status has.
+const shownMoves = 5
+
 // Status implements [control.Handler].
 func (a *Agent) Status() control.Status {
 	host, _ := os.Hostname() // without a name the rest is still of use
@@ -25,6 +28,7 @@ func (a *Agent) Status() control.Status {
 	if a.barred != nil {
 		s.Problems = append(s.Problems, a.barred.Error())
 	}
+	s.Problems = append(s.Problems, a.hooks.problems()...)
 	if a.handover.on() {
 		s.Problems = append(s.Problems, handoverWords)
 	}
@@ -37,6 +41,7 @@ func (a *Agent) Status() control.Status {
 		}
 		return compare(x.Family, y.Family)
 	})
+	s.Moves = a.record.moves(shownMoves)
 	return s
 }
 
@@ -84,9 +89,11 @@ func (a *Agent) routerStatus(i id, p *placed) control.Router {
 	switch {
 	case v.state == vrrp.Active:
 		s.Active = &control.Peer{Address: s.Source, Priority: v.priority, Grade: v.grade.String(), LastHeard: a.clock.time(v.sentAt)}
+		s.ActiveSince = s.Since
 	case a.follows(v):
 		x := a.peer(v.heard)
 		s.Active = &x
+		s.ActiveSince = a.clock.time(v.leads)
 	}
 	return s
 }

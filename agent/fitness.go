@@ -14,7 +14,7 @@ import (
 // startMonitor begins to probe as the configuration says, in place of the
 // monitor that runs. Until the new one knows enough, the old verdict holds.
 func (a *Agent) startMonitor(cfg *config.Config) error {
-	opts := health.Options{Report: a.report}
+	opts := health.Options{Report: a.report, Probed: a.probed.observe}
 	if a.opts.Units != nil {
 		opts.WatchUnit = a.watchUnit
 	}

@@ -24,11 +24,13 @@ const (
 	sayAgain = time.Minute
 )
 
-// recorder keeps the history and writes the log. The loops hand it entries and
-// go on: only its own goroutine waits for the disk.
+// recorder keeps the history, writes the log and tells the hooks. The loops hand it
+// entries and go on: only its own goroutine waits for the disk.
 type recorder struct {
 	log     *slog.Logger
-	changed func() // called after an event was recorded, from run
+	changed func()         // called after an event was recorded, from run
+	tell    func(occasion) // called likewise for what hooks run on
+	book    *chronicle     // nil: the history is in memory alone
 	entries chan entry
 
 	mu      sync.Mutex
@@ -43,11 +45,23 @@ type entry struct {
 	level slog.Level
 	msg   string
 	attrs []slog.Attr
+	facts facts
 	saves bool // the saved state is out of date
 }
 
 func newRecorder(log *slog.Logger) *recorder {
 	return &recorder{log: log, entries: make(chan entry, backlog), said: make(map[string]time.Time)}
+}
+
+// keep has the history go on where that in dir ends. It is called before run.
+func (r *recorder) keep(dir string) {
+	book, old, err := openChronicle(dir)
+	if err != nil {
+		r.failed("the history before this agent is lost, or that of this one will be", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.book, r.history = book, append(old, r.history...)
 }
 
 // run writes until ctx ends, and then what is left.
@@ -67,12 +81,10 @@ func (r *recorder) run(ctx context.Context) {
 
 func (r *recorder) write(e entry) {
 	if e.event.Kind != "" {
-		r.mu.Lock()
-		if len(r.history) >= historySize {
-			r.history = slices.Delete(r.history, 0, 1)
-		}
-		r.history = append(r.history, e.event)
-		r.mu.Unlock()
+		r.remember(e.event)
+	}
+	if e.facts.event != "" && r.tell != nil {
+		r.tell(occasionOf(e.event, e.facts))
 	}
 	r.log.LogAttrs(context.Background(), e.level, e.msg, e.attrs...)
 	lost := r.takeLost()
@@ -81,6 +93,21 @@ func (r *recorder) write(e entry) {
 	}
 	if (e.event.Kind != "" || e.saves || lost > 0) && r.changed != nil {
 		r.changed()
+	}
+}
+
+func (r *recorder) remember(e control.Event) {
+	r.mu.Lock()
+	if len(r.history) >= historySize {
+		r.history = slices.Delete(r.history, 0, 1)
+	}
+	r.history = append(r.history, e)
+	r.mu.Unlock()
+	if r.book == nil {
+		return
+	}
+	if err := r.book.add(r.history); err != nil { // nobody else changes it
+		r.failed("the next agent will not know the history", err)
 	}
 }
 
@@ -110,17 +137,41 @@ func (r *recorder) events() []control.Event {
 	return slices.Clone(r.history)
 }
 
+// moves returns the last few changes of state, oldest first.
+func (r *recorder) moves(n int) []control.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []control.Event
+	for _, e := range slices.Backward(r.history) {
+		if e.Kind == control.KindTransition && len(out) < n {
+			out = append(out, e)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// move is a change of state and what is told of it.
+type move struct {
+	vrrp.Transition
+	cause    string
+	gap      time.Duration // since the last advertisement before ours; 0: unknown
+	priority uint8         // as advertised from now
+}
+
 // transition records a change of state.
-func (r *recorder) transition(i id, cfg config.VIP, iface string, t vrrp.Transition, cause string) {
+func (r *recorder) transition(i id, cfg config.VIP, iface string, t move) {
 	ev := control.Event{
 		Kind: control.KindTransition, VIP: i.VIP, Family: i.Family.String(), VRID: cfg.VRID,
-		From: t.From.String(), To: t.To.String(), Code: t.Cause.String(), Cause: cause,
+		From: t.From.String(), To: t.To.String(), Code: t.Cause.String(), Cause: t.cause,
+		Gap: control.Duration(t.gap.Round(time.Microsecond)),
 	}
 	if t.Peer.IsValid() {
 		ev.Peer = t.Peer.String()
 	}
 	r.put(entry{event: ev, level: slog.LevelInfo, msg: "now " + t.To.String(), attrs: append(about(i, cfg, iface),
-		slog.String("state", t.To.String()), slog.String("from", t.From.String()), slog.String("cause", cause))})
+		slog.String("state", t.To.String()), slog.String("from", t.From.String()), slog.String("cause", t.cause)),
+		facts: factsOf(happeningOf(t.To), i, cfg, iface, t.priority)})
 }
 
 func about(i id, cfg config.VIP, iface string) []slog.Attr {
@@ -137,7 +188,7 @@ func (r *recorder) health(from, to vrrp.Grade, cause string) {
 		level = slog.LevelInfo
 	}
 	r.put(entry{event: control.Event{Kind: control.KindHealth, From: from.String(), To: to.String(), Cause: cause}, level: level,
-		msg: "API server is " + to.String(), attrs: []slog.Attr{slog.String("grade", to.String()), slog.String("cause", cause)}})
+		msg: "API server is " + to.String(), attrs: []slog.Attr{slog.String("grade", to.String()), slog.String("cause", cause)}, facts: facts{event: config.Happening(to.String())}})
 }
 
 // drain records that the operator drained or resumed the node.
@@ -153,7 +204,8 @@ func (r *recorder) reload(words string) {
 // conflict records that another station says it has a VIP.
 func (r *recorder) conflict(i id, cfg config.VIP, iface, words string) {
 	r.put(entry{event: control.Event{Kind: control.KindConflict, VIP: i.VIP, Family: i.Family.String(), VRID: cfg.VRID, Cause: words},
-		level: slog.LevelError, msg: "address conflict", attrs: append(about(i, cfg, iface), slog.String("cause", words))})
+		level: slog.LevelError, msg: "address conflict", attrs: append(about(i, cfg, iface), slog.String("cause", words)),
+		facts: factsOf(config.OnConflict, i, cfg, iface, 0)})
 }
 
 // odd logs what somebody on the network does wrong.

@@ -24,6 +24,9 @@ func (a *Agent) Reload(context.Context) (control.Result, error) {
 	if err != nil {
 		return control.Result{}, fmt.Errorf("nothing was changed: %w", err)
 	}
+	if err := mayRun(cfg.Hooks); err != nil {
+		return control.Result{}, fmt.Errorf("nothing was changed: %w", err)
+	}
 	a.notify("reloading", a.opts.Notifier.Reloading())
 	defer func() { a.notify("ready", a.opts.Notifier.Ready()) }()
 	words, err := a.apply(cfg, keys)
@@ -42,10 +45,18 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 			adjust = append(adjust, shares(v)...) // the bytes of a key may have changed
 		}
 	}
+	listener, err := a.openMetrics(cfg.Metrics)
+	if err != nil {
+		return "", fmt.Errorf("nothing was changed: %w", err)
+	}
 	leaving, err := a.adopt(cfg, keys, gone)
 	if err != nil {
+		if listener != nil {
+			listener.Close()
+		}
 		return "", err
 	}
+	a.expose(cfg.Metrics, listener)
 	a.retireAll(leaving)
 
 	a.mu.Lock()
@@ -71,6 +82,7 @@ func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []share) ([]*placed, 
 			return nil, fmt.Errorf("nothing was changed: %w", err)
 		}
 	}
+	a.hooks.configure(cfg.Hooks)
 	before := a.auth.byTime()
 	a.cfg, a.auth = cfg, keys
 	a.clockNeeded(before) // before signatures need the clock

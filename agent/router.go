@@ -89,6 +89,7 @@ type router struct {
 	told      notices
 	claims    notices // of the addresses, by others: what else is told must not crowd them out
 	peers     peers
+	meter     *meter
 
 	mu   sync.Mutex
 	view view
@@ -107,7 +108,9 @@ type router struct {
 	pauseEnds vrrp.Instant
 	checkedAt vrrp.Instant
 	suspects  suspects
-	changes   []vrrp.Transition // of this step, still to be told
+	changes   []move       // of this step, still to be told
+	lastSent  vrrp.Instant // its last advertisement; 0: none since it has the network
+	inherited vrrp.Instant // that of its predecessor
 	demotion  demotion
 	health    string // why the API server is not ready
 	ended     bool
@@ -116,7 +119,7 @@ type router struct {
 func newRouter(i id, cfg config.VIP, a *auth, hasReady bool, c clock, rec *recorder, probe func()) *router {
 	r := &router{
 		id: i, clock: c, record: rec, probe: probe,
-		adverts: make(chan vrrp.Advert, queued), calls: make(chan func(), calling), done: make(chan struct{}),
+		adverts: make(chan vrrp.Advert, queued), calls: make(chan func(), calling), done: make(chan struct{}), meter: newMeter(),
 		renewAt: vrrp.Never, retryAt: vrrp.Never, pauseEnds: vrrp.Never, suspects: suspects{judgeAt: vrrp.Never},
 	}
 	r.view.since, r.view.cause = c.now(), "starting"
@@ -173,6 +176,7 @@ func (r *router) run(ctx context.Context) {
 			r.catchUp(deadline)
 			f()
 		case <-timer.C:
+			r.meter.woke(deadline, r.clock.now())
 			r.catchUp(deadline)
 			r.tick()
 		case <-ctx.Done():
@@ -251,11 +255,17 @@ func (r *router) step(e vrrp.Event) {
 		if f.Kind == vrrp.Send {
 			ok := r.send(f.Priority)
 			sent, failed = sent || ok, failed || !ok
+			if !ok {
+				r.meter.unsent.Add(1)
+			}
 			continue
 		}
 		r.do(now, f)
 	}
 	r.publish(now, sent)
+	if sent {
+		r.lastSent = now
+	}
 	r.tellChanges(now)
 	// What follows steps the machine again, so it has to come after its effects.
 	switch {
@@ -279,7 +289,7 @@ func (r *router) do(now vrrp.Instant, f vrrp.Effect) {
 	case vrrp.Probe:
 		r.probe()
 	case vrrp.Changed:
-		r.changes = append(r.changes, f.Transition)
+		r.changes = append(r.changes, move{Transition: f.Transition, gap: r.gap(now, f.Transition)})
 		if f.Transition.From == vrrp.Active {
 			r.link.holder.Hush()
 		}
@@ -295,16 +305,31 @@ func (r *router) do(now vrrp.Instant, f vrrp.Effect) {
 // tellChanges records the changes of state, once the view shows them.
 func (r *router) tellChanges(now vrrp.Instant) {
 	for _, t := range r.changes {
-		cause := explain(t, r.unfit(), r.cfg.Priority)
+		t.cause = explain(t.Transition, r.unfit(), r.cfg.Priority)
+		t.priority = r.machine.Priority()
+		r.meter.changed(t.Transition, t.gap)
 		r.mu.Lock()
-		r.view.since, r.view.cause = now, cause
+		r.view.since, r.view.cause = now, t.cause
 		r.mu.Unlock()
-		r.record.transition(r.id, r.cfg, r.iface(), t, cause)
+		r.record.transition(r.id, r.cfg, r.iface(), t)
 		if t.To == vrrp.Active {
 			r.check()
 		}
 	}
 	r.changes = r.changes[:0]
+}
+
+// gap returns how long nobody that this node knows of has advertised before a router
+// became Active; 0 if it knows of nobody.
+func (r *router) gap(now vrrp.Instant, t vrrp.Transition) time.Duration {
+	last := r.lastSent
+	if heard, _ := r.machine.Heard(); heard.Src.IsValid() {
+		last = max(last, heard.At)
+	}
+	if t.To != vrrp.Active || last == 0 {
+		return 0
+	}
+	return now.Sub(last)
 }
 
 // check has somebody ask whether another station has the addresses, unless that
@@ -348,9 +373,10 @@ func (r *router) wait(f func()) {
 // attach gives the router the network. It resumes as Active if it may.
 func (r *router) attach(l *link, resume bool) {
 	r.wait(func() {
-		r.link = l
+		r.link, r.lastSent = l, 0 // what was before it listened says nothing of a gap
 		r.step(vrrp.Configure(r.machineConfig(false)))
 		if resume {
+			r.lastSent = r.inherited
 			r.step(vrrp.Resume())
 			return
 		}
@@ -391,6 +417,7 @@ func (r *router) configure(cfg config.VIP, a *auth) {
 
 // heldEvent is told by the holder's worker what became of an operation.
 func (r *router) heldEvent(e vip.Event) {
+	r.meter.held(e, r.clock.now())
 	switch {
 	case e.Op == vip.OpClaim:
 		r.call(func() { r.claimed(e.Err) })

@@ -249,7 +249,7 @@ func goroutines() map[string]int {
 	buf := make([]byte, 1<<20)
 	count := make(map[string]int)
 	for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		lines := strings.Split(g, "\n")
+		lines := strings.Split(strings.TrimSpace(g), "\n")
 		if at := lines[len(lines)-1]; strings.Contains(g, "vipd/vipd/") {
 			count[strings.TrimSpace(at)]++
 		}

@@ -22,6 +22,7 @@ type view struct {
 	permitted bool
 	mute      bool
 	heard     vrrp.Advert
+	leads     vrrp.Instant // since when heard's sender is the Active
 	interval  time.Duration
 	rival     vrrp.Rival
 	sentAt    vrrp.Instant
@@ -36,9 +37,13 @@ func (r *router) publish(now vrrp.Instant, sent bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := &r.view
+	heard, _ := m.Heard()
+	if v.state == vrrp.Active || heard.Src != v.heard.Src {
+		v.leads = heard.At
+	}
+	v.heard = heard
 	v.cfg, v.state, v.holding, v.priority, v.grade = r.cfg, m.State(), m.Holding(), m.Priority(), m.Grade()
 	v.mute, v.interval, v.rival = m.Mute(), m.Interval(), m.Rival(now)
-	v.heard, _ = m.Heard()
 	v.hasReady, v.permitted = m.HasBeenReady(), m.Permitted()
 	if sent {
 		v.sentAt = now

@@ -89,7 +89,7 @@ var checkKeys = schema[Check]{
 	{"insecure_skip_verify", func(v value, c *Check) { v.flag(&c.InsecureSkipVerify) }},
 	{"expect_status", func(v value, c *Check) { whole(v, &c.ExpectStatus, 100, 599, "") }},
 	{"address", readTCPAddress},
-	{"command", readCommand},
+	{"command", func(v value, c *Check) { readCommand(v, &c.Command, "/usr/local/bin/check", "--fast") }},
 	{"interval", func(v value, c *Check) { v.duration(&c.Interval, minInterval, maxWait) }},
 	{"timeout", func(v value, c *Check) { v.duration(&c.Timeout, minTimeout, maxWait) }},
 	{"ready_timeout", readReadyTimeout},
@@ -284,12 +284,12 @@ func readTCPAddress(v value, c *Check) {
 	c.Address = s
 }
 
-func readCommand(v value, c *Check) {
-	const example = "/usr/local/bin/check"
+// readCommand reads a program and its arguments. What it suggests is example.
+func readCommand(v value, into *[]string, example, argument string) {
 	list := v.strings(example)
 	elements, ok := v.elements()
 	if ok && len(elements) == 0 {
-		v.fail("is empty: list the program and its arguments, such as [%q, \"--fast\"]", example)
+		v.fail("is empty: list the program and its arguments, such as [%q, %q]", example, argument)
 	}
 	if len(list) != len(elements) || len(list) == 0 {
 		return
@@ -302,7 +302,7 @@ func readCommand(v value, c *Check) {
 		list[0].fail("%q is not an absolute path: no shell looks for it, write one such as %q", command[0], example)
 		return
 	}
-	c.Command = command
+	*into = command
 }
 
 func readReadyTimeout(v value, c *Check) {

@@ -20,6 +20,7 @@ type Config struct {
 	VIPs    []VIP   // at least one, names unique
 	Auth    *Auth   // nil: plain VRRP
 	Metrics Metrics
+	Hooks   []Hook // in the order of the file
 }
 
 // Host is the machine that a configuration is read for.
@@ -123,6 +124,7 @@ var fileKeys = schema[Config]{
 	{"vip", nil},
 	{"auth", nil},
 	{"metrics", nil},
+	{"hook", nil},
 }
 
 func readFile(root value, host Host) *Config {
@@ -142,6 +144,7 @@ func readFile(root value, host Host) *Config {
 	if v, ok := root.entry("metrics"); ok {
 		metricsKeys.read(v, &c.Metrics)
 	}
+	c.Hooks = readHooks(root)
 	return c
 }
 
@@ -152,5 +155,6 @@ func homes() map[string][]string {
 	checkKeys.in("[[check]]", h)
 	authKeys.in("[auth]", h)
 	metricsKeys.in("[metrics]", h)
+	hookKeys.in("[[hook]]", h)
 	return h
 }

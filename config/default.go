@@ -48,6 +48,8 @@ func defaultCheck(t CheckType) Check {
 	return c
 }
 
+func defaultHook() Hook { return Hook{Timeout: 30 * time.Second} }
+
 func defaultAuth() Auth {
 	return Auth{Mode: Enforce, AntiReplay: ByTime}
 }

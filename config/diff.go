@@ -10,7 +10,7 @@ type Difference struct {
 	Added     []VIP    // likewise
 	Removed   []VIP    // in the order of the old one
 
-	Checks, Auth, Metrics bool // whether that part differs
+	Checks, Auth, Metrics, Hooks bool // whether that part differs
 }
 
 // Change is a VIP before and after.
@@ -23,6 +23,7 @@ func Diff(old, new *Config) Difference {
 		Checks:  !slices.EqualFunc(old.Checks, new.Checks, Check.Equal),
 		Auth:    !old.Auth.Equal(new.Auth),
 		Metrics: old.Metrics != new.Metrics,
+		Hooks:   !slices.EqualFunc(old.Hooks, new.Hooks, Hook.Equal),
 	}
 	for _, v := range new.VIPs {
 		switch before, ok := named(old.VIPs, v.Name); {

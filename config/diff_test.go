@@ -11,6 +11,7 @@ func TestDiff(t *testing.T) {
 		a    = "[[vip]]\nname = \"a\"\nvrid = 1\naddresses = [\"192.0.2.1\"]\n"
 		b    = "[[vip]]\nname = \"b\"\nvrid = 2\naddresses = [\"192.0.2.2\"]\npeers = [\"192.0.2.11\"]\n"
 		c    = "[[vip]]\nname = \"c\"\nvrid = 3\naddresses = [\"192.0.2.3\"]\n"
+		hook = "[[hook]]\non = [\"active\"]\ncommand = [\"/x\"]\n"
 		auth = "[auth]\nkeys = [{ id = 1, file = \"/k\" }]\n"
 	)
 	tests := []struct {
@@ -29,6 +30,9 @@ func TestDiff(t *testing.T) {
 		{"auth removed", a + auth, a, "=a auth"},
 		{"auth mode", a + auth, a + auth + "mode = \"permissive\"", "=a auth"},
 		{"auth kept", a + auth, a + auth, "=a"},
+		{"hook added", a, a + hook, "=a hooks"},
+		{"hook kept", a + hook, hook + a, "=a"},
+		{"hook changed", a + hook, a + hook + "timeout = \"1s\"", "=a hooks"},
 		{"metrics", a, a + "[metrics]\nlisten = \"127.0.0.1:9693\"", "=a metrics"},
 	}
 	for _, tt := range tests {
@@ -42,7 +46,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// sketch writes d as "=unchanged ~changed +added -removed checks auth metrics".
+// sketch writes d as "=unchanged ~changed +added -removed checks auth metrics hooks".
 func sketch(d Difference) string {
 	s := ""
 	for _, v := range d.Unchanged {
@@ -65,6 +69,9 @@ func sketch(d Difference) string {
 	}
 	if d.Metrics {
 		s += " metrics"
+	}
+	if d.Hooks {
+		s += " hooks"
 	}
 	return s[1:]
 }

@@ -39,6 +39,13 @@ func TestReferenceOptionDefaults(t *testing.T) {
 			t.Errorf("check %s (-default +reference):\n%s", got.Type, diff)
 		}
 	}
+	for _, got := range c.Hooks {
+		want := defaultHook()
+		want.On, want.Command = got.On, got.Command
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("hook (-default +reference):\n%s", diff)
+		}
+	}
 	want := defaultAuth()
 	want.ActiveKey, want.Keys = c.Auth.ActiveKey, c.Auth.Keys
 	want.Window = want.WindowFor(defaultVIP().AdvertInterval)
@@ -51,7 +58,7 @@ func TestReferenceIsComplete(t *testing.T) {
 	text := uncommented(reference)
 	for table, keys := range map[string][]string{
 		"check": checkKeys.names(), "vip": vipKeys.names(), "auth": authKeys.names(),
-		"auth.keys": keyKeys.names(), "metrics": metricsKeys.names(),
+		"auth.keys": keyKeys.names(), "metrics": metricsKeys.names(), "hook": hookKeys.names(),
 	} {
 		for _, key := range keys {
 			if !regexp.MustCompile(`(?m)(^|[{,] )` + key + ` = `).MatchString(text) {

@@ -56,10 +56,10 @@ vrid = 51`,
 		`vipd.toml:4: vip.colour: unknown key: known here are name, addresses, interface, vrid, priority, priority_by_host, advert_interval, preempt, preempt_delay, when_down, peers, virtual_mac, checksum`},
 	{"table", minimal + `[bgp]
 asn = 65000`,
-		`vipd.toml:4: bgp: unknown key: known here are check, vip, auth, metrics`},
-	{"array of tables", minimal + `[[hook]]
+		`vipd.toml:4: bgp: unknown key: known here are check, vip, auth, metrics, hook`},
+	{"array of tables", minimal + `[[route]]
 command = ["/bin/true"]`,
-		`vipd.toml:4: hook: unknown key: known here are check, vip, auth, metrics`},
+		`vipd.toml:4: route: unknown key: known here are check, vip, auth, metrics, hook`},
 	{"top level", `vrid = 51
 [[vip]]
 vrid = 51
@@ -356,6 +356,43 @@ unit = ""`,
 type = "systemd"
 unit = "haproxy"`,
 		`vipd.toml:6: check.unit: "haproxy" does not end in .service, .socket, .target, .mount, .timer, .path: write one such as "haproxy.service"`},
+	{"hook without anything", minimal + `[[hook]]`,
+		`vipd.toml:4: hook.on: missing: list what to run it on, such as ["active"]
+vipd.toml:4: hook.command: missing: list the program and its arguments`},
+	{"hook on nothing", minimal + `[[hook]]
+on = []
+command = ["/bin/true"]`,
+		`vipd.toml:5: hook.on: is empty: list what to run it on, such as ["active"]`},
+	{"hook on a string", minimal + `[[hook]]
+on = "active"
+command = ["/bin/true"]`,
+		`vipd.toml:5: hook.on: is a string: write a list, such as ["active"]`},
+	{"hook on what there is not", minimal + `[[hook]]
+on = ["active", "master"]
+command = ["/bin/true"]`,
+		`vipd.toml:5: hook.on: "master" is not known: choose "active", "backup", "initialize", "ready", "degraded", "down" or "conflict"`},
+	{"hook twice on the same", minimal + `[[hook]]
+on = ["active",
+  "active"]
+command = ["/bin/true"]`,
+		`vipd.toml:6: hook.on: "active" is listed twice: remove one`},
+	{"hook by name", minimal + `[[hook]]
+on = ["active"]
+command = ["notify"]`,
+		`vipd.toml:6: hook.command: "notify" is not an absolute path: no shell looks for it, write one such as "/usr/local/bin/vip-moved"`},
+	{"hook too slow", minimal + `[[hook]]
+on = ["active"]
+command = ["/bin/true"]
+timeout = "1h"`,
+		`vipd.toml:7: hook.timeout: 1h is out of range: choose 100ms to 10m`},
+	{"hook in single brackets", minimal + `[hook]
+on = ["active"]`,
+		`vipd.toml:4: hook: is a table: write [[hook]] with double brackets, once for each`},
+	{"hook misspelt", minimal + `[[hook]]
+on = ["active"]
+comand = ["/bin/true"]`,
+		`vipd.toml:4: hook.command: missing: list the program and its arguments
+vipd.toml:6: hook.comand: unknown key: did you mean "command"?`},
 	{"command string", minimal + `[[check]]
 type = "exec"
 command = "curl -k"`,

@@ -82,7 +82,7 @@ func (c Check) validate() error {
 		if len(c.Command) == 0 {
 			return errors.New("command is missing")
 		}
-		if err := onThread(plainChildren); err != nil {
+		if err := MayStart(); err != nil {
 			return err
 		}
 	case typeSystemd:

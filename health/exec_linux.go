@@ -20,12 +20,9 @@ const maxOutput = 4 << 10
 // what it has started.
 func (c Check) askExec(ctx context.Context) error {
 	var out head
-	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
+	cmd := Program(ctx, c.Command)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 100 * time.Millisecond // for output that a child of its keeps open
-	err := start(cmd)
+	err := Start(cmd)
 	if err != nil {
 		return &fault{fmt.Sprintf("cannot run %s: %v", c.Command[0], err), err}
 	}
@@ -42,9 +39,23 @@ func (c Check) askExec(ctx context.Context) error {
 	return err
 }
 
-// start starts cmd at normal scheduling priority and, unless the agent runs as
+// Program returns a command for [Start]. When ctx ends it is killed together with
+// what it has started. A child of its that goes on after it does not hold up
+// [exec.Cmd.Wait], which returns [exec.ErrWaitDelay] then.
+func Program(ctx context.Context, command []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 100 * time.Millisecond // for output that a child of its keeps open
+	return cmd
+}
+
+// MayStart says what keeps [Start] from working in this process, whatever the program.
+func MayStart() error { return onThread(plainChildren) }
+
+// Start starts cmd at normal scheduling priority and, unless the agent runs as
 // root, without its capabilities.
-func start(cmd *exec.Cmd) error {
+func Start(cmd *exec.Cmd) error {
 	return onThread(func() error {
 		if err := plainChildren(); err != nil {
 			return err

@@ -19,6 +19,10 @@ type Options struct {
 	// by one goroutine at a time. It must not block.
 	Report func(Update)
 
+	// Probed is told of each probe, with the name of its check, by the same goroutine.
+	// It must not block.
+	Probed func(check string, r Result)
+
 	// Logger gets a line for each change of grade.
 	Logger *slog.Logger
 
@@ -58,6 +62,9 @@ func New(checks []Check, opts Options) (*Monitor, error) {
 	if opts.Report == nil {
 		opts.Report = func(Update) {}
 	}
+	if opts.Probed == nil {
+		opts.Probed = func(string, Result) {}
+	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -93,6 +100,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case r := <-m.results:
+			m.opts.Probed(m.runners[r.Check].name, r)
 			m.publish(m.judge.Observe(time.Now(), r))
 		case u := <-m.units:
 			m.publish(m.judge.ObserveUnit(time.Now(), u.check, u.unit))

@@ -10,6 +10,7 @@ import (
 // interval, whether or not earlier ones have been answered.
 type runner struct {
 	check Check
+	name  string
 	index int
 	unit  *unitProbe // of a systemd check
 
@@ -44,7 +45,7 @@ func newProbe(q Question, timeout time.Duration, inFlight int, ask func(context.
 }
 
 func newRunner(i int, c Check) *runner {
-	r := &runner{check: c, index: i, now: make(chan struct{}, 1), asked: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
+	r := &runner{check: c, name: c.String(), index: i, now: make(chan struct{}, 1), asked: make(chan struct{}, 1), lost: make(chan struct{}, 1)}
 	if c.Type == typeSystemd {
 		r.unit = newUnitProbe(c.Unit)
 	}

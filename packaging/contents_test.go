@@ -104,6 +104,8 @@ func inTree(t *testing.T) []string {
 	add("man/*.8", "/usr/share/man/man8", ".gz")
 	add("firewall/*", "/usr/share/doc/vipd/examples", "")
 	add("../systemd/examples/*", "/usr/share/vipd", "")
+	add("prometheus/*", "/usr/share/vipd", "")
+	add("grafana/*", "/usr/share/vipd", "")
 	return want
 }
 

@@ -4,49 +4,106 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
 // WriteText writes the status as an operator reads it, as of now.
-func (s Status) WriteText(w io.Writer, now time.Time) error {
+func (s Status) WriteText(w io.Writer, now time.Time, p Palette) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "vipd %s on %s, up %s%s\n", s.Version, s.Node, ago(now, s.Started), mark(s.Drained, ", DRAINED (vipd resume ends it)"))
-	s.Health.write(&b, now)
+	fmt.Fprintf(&b, "%s: vipd %s, up %s", s.Node, s.Version, ago(now, s.Started))
+	if s.Drained {
+		b.WriteString(", " + p.paint(p.fair, "DRAINED") + " (vipd resume ends it)")
+	}
 	b.WriteByte('\n')
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "VIP\tADDRESSES\tINTERFACE\tVRID\tSTATE\tSINCE\tPRIORITY\tACTIVE")
-	for _, r := range s.Routers {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.VIP, r.shortAddresses(), dash(r.Interface), r.VRID,
-			r.State, ago(now, r.Since), r.shownPriority(), r.active())
+	s.Health.write(&b, now, p)
+	for _, x := range s.Problems {
+		b.WriteString(problem(p, x))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, r := range s.Routers {
-		fmt.Fprintf(&b, "\n%s %s: %s since %s: %s\n", r.VIP, r.Family, r.State, clockTime(r.Since), r.Cause)
-		for _, p := range r.Peers {
-			fmt.Fprintf(&b, "  heard %s, priority %d (%s), %s ago\n", p.Address, p.Priority, p.Grade, ago(now, p.LastHeard))
-		}
-		for _, p := range r.Problems {
-			fmt.Fprintf(&b, "  ! %s\n", p)
-		}
-	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(&b, "! %s\n", p)
-	}
+	s.writeRouters(&b, now, p)
+	s.writePeers(&b, now, p)
+	s.writeMoves(&b, p)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (h Health) write(b *strings.Builder, now time.Time) {
-	fmt.Fprintf(b, "API server: %s since %s%s\n", h.Grade, ago(now, h.Since), colon(h.Cause))
+func (s Status) writeRouters(b *strings.Builder, now time.Time, p Palette) {
+	t := table{palette: p}
+	t.row(heads(p, "VIP", "ADDRESSES", "STATE", "ACTIVE", "FOR", "RANKS AS", "INTERFACE", "VRID")...)
+	for _, r := range s.Routers {
+		active, since := r.active()
+		t.row(cell{text: r.VIP}, cell{text: r.shortAddresses()}, cell{r.State, p.state(r.State)}, cell{text: active},
+			cell{text: ago(now, since)}, cell{r.rank(), p.grade(r.Grade)}, cell{text: dash(r.Interface)}, cell{text: fmt.Sprint(r.VRID)})
+	}
+	b.WriteByte('\n')
+	t.write(b, "")
+	for _, r := range s.Routers {
+		for _, x := range r.Problems {
+			b.WriteString(problem(p, r.VIP+" "+r.Family+": "+x))
+		}
+	}
+}
+
+func (s Status) writePeers(b *strings.Builder, now time.Time, p Palette) {
+	t := table{palette: p}
+	for _, r := range s.Routers {
+		for _, x := range r.Peers {
+			t.row(cell{text: r.VIP + " " + r.Family}, cell{text: x.Address}, cell{fmt.Sprintf("%s %d", x.Grade, x.Priority), p.grade(x.Grade)},
+				cell{text: "heard " + ago(now, x.LastHeard) + " ago"})
+		}
+	}
+	if len(t.rows) > 0 {
+		b.WriteString("\n" + p.paint(p.faint, "OTHERS") + "\n")
+		t.write(b, "")
+	}
+}
+
+// writeMoves writes the last changes of state. An agent of an older version tells only
+// the last one of each router.
+func (s Status) writeMoves(b *strings.Builder, p Palette) {
+	moves := s.Moves
+	if moves == nil {
+		for _, r := range s.Routers {
+			moves = append(moves, Event{Time: r.Since, Kind: KindTransition, VIP: r.VIP, Family: r.Family, To: r.State, Cause: r.Cause})
+		}
+	}
+	if len(moves) == 0 {
+		return
+	}
+	b.WriteString("\n" + p.paint(p.faint, "LAST MOVES") + "\n")
+	t := table{palette: p}
+	for _, e := range moves {
+		t.row(e.cells(p, "2006-01-02 15:04:05")...)
+	}
+	t.write(b, "")
+}
+
+func heads(p Palette, names ...string) []cell {
+	var cells []cell
+	for _, n := range names {
+		cells = append(cells, cell{n, p.faint})
+	}
+	return cells
+}
+
+func problem(p Palette, words string) string { return p.paint(p.bad, "! "+printable(words)) + "\n" }
+
+func (h Health) write(b *strings.Builder, now time.Time, p Palette) {
+	fmt.Fprintf(b, "API server: %s for %s%s\n", p.paint(p.grade(h.Grade), h.Grade), ago(now, h.Since), colon(h.why()))
 	for _, c := range h.Checks {
-		fmt.Fprintf(b, "  %s: %s, %s%s\n", c.Name, c.Grade, time.Duration(c.Latency).Round(100*time.Microsecond), colon(c.Cause))
+		fmt.Fprintf(b, "  %s: %s, %s%s\n", printable(c.Name), p.paint(p.grade(c.Grade), c.Grade),
+			time.Duration(c.Latency).Round(100*time.Microsecond), colon(c.Cause))
 	}
 	if time.Duration(h.PreemptHold) > time.Second {
 		fmt.Fprintf(b, "  it flaps: this node preempts only after %s of being ready\n", time.Duration(h.PreemptHold))
 	}
+}
+
+// why is the cause, if it says more than the grade.
+func (h Health) why() string {
+	if h.Cause == h.Grade {
+		return ""
+	}
+	return h.Cause
 }
 
 func (r Router) shortAddresses() string {
@@ -56,38 +113,64 @@ func (r Router) shortAddresses() string {
 	return strings.Join(r.Addresses, ",")
 }
 
-// shownPriority is the advertised one, and the configured one if it differs.
-func (r Router) shownPriority() string {
+// rank is the grade and the advertised priority, and the configured one if it differs.
+func (r Router) rank() string {
 	if r.Priority == r.Configured {
-		return fmt.Sprint(r.Priority)
+		return fmt.Sprintf("%s %d", r.Grade, r.Priority)
 	}
-	return fmt.Sprintf("%d (%s, else %d)", r.Priority, r.Grade, r.Configured)
+	return fmt.Sprintf("%s %d (else %d)", r.Grade, r.Priority, r.Configured)
 }
 
-func (r Router) active() string {
+// active returns who is, and since when.
+func (r Router) active() (string, time.Time) {
 	switch {
 	case r.State == "Active":
-		return "this node"
+		return "this node", r.Since
 	case r.Active == nil:
-		return "-"
+		return "-", time.Time{}
 	}
-	return r.Active.Address
+	return r.Active.Address, r.ActiveSince
 }
 
 // WriteHistory writes events, oldest first, a line each.
-func WriteHistory(w io.Writer, events []Event) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func WriteHistory(w io.Writer, events []Event, p Palette) error {
+	t := table{palette: p}
 	for _, e := range events {
-		what := e.Kind
-		if e.VIP != "" {
-			what = e.VIP + " " + e.Family
-		}
-		if e.To != "" {
-			what += " " + e.From + " -> " + e.To
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", e.Time.Local().Format("2006-01-02 15:04:05.000"), what, e.Cause)
+		t.row(e.cells(p, "2006-01-02 15:04:05.000")...)
 	}
-	return t.Flush()
+	var b strings.Builder
+	t.write(&b, "")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// cells are the event's in a table.
+func (e Event) cells(p Palette, format string) []cell {
+	what, colour := e.Kind, ""
+	if e.VIP != "" {
+		what = e.VIP + " " + e.Family
+	}
+	change := e.To
+	if e.From != "" {
+		change = e.From + " -> " + e.To
+	}
+	switch e.Kind {
+	case KindTransition:
+		colour = p.state(e.To)
+	case KindHealth:
+		colour = p.grade(e.To)
+	case KindConflict:
+		colour = p.bad
+	}
+	return []cell{{e.Time.Local().Format(format), p.faint}, {text: what}, {change, colour}, {text: printable(e.Cause) + e.gap()}}
+}
+
+// gap says for how long there was nobody, where the one before had gone.
+func (e Event) gap() string {
+	if e.Gap == 0 || e.Code != "silence" && e.Code != "left" && e.Code != "resumed" {
+		return ""
+	}
+	return "; gap " + time.Duration(e.Gap).Round(time.Millisecond).String()
 }
 
 func ago(now, t time.Time) string {
@@ -105,13 +188,11 @@ func ago(now, t time.Time) string {
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
-func clockTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
-
 func colon(s string) string {
 	if s == "" {
 		return ""
 	}
-	return ": " + s
+	return ": " + printable(s)
 }
 
 func dash(s string) string {
@@ -119,11 +200,4 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-func mark(on bool, s string) string {
-	if on {
-		return s
-	}
-	return ""
 }

@@ -2,9 +2,11 @@ package control
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +30,7 @@ func router4() Router {
 	return Router{
 		VIP: "k3s", Family: "IPv4", VRID: 51, Interface: "eth0", Addresses: []string{"198.51.100.100"},
 		State: "Backup", Since: before(26 * time.Hour), Cause: "started", Grade: "ready", Priority: 200, Configured: 200,
-		Source: "198.51.100.1", AdvertInterval: Duration(250 * time.Millisecond), Active: &active, Peers: []Peer{active},
+		Source: "198.51.100.1", AdvertInterval: Duration(250 * time.Millisecond), Active: &active, ActiveSince: before(2 * time.Hour), Peers: []Peer{active},
 		Counters: map[string]uint64{"advertisement-rcvd": 7},
 	}
 }
@@ -57,6 +59,9 @@ var states = func() map[string]Status {
 	flapping := server("degraded", "api: etcd has no leader")
 	flapping.PreemptHold = Duration(8 * time.Second)
 
+	well := server("ready", "")
+	well.Cause = "ready" // as an agent says it
+
 	bare := active
 	bare.Holding, bare.Grade, bare.Priority = false, "down", 1
 	bare.Problems = []string{"cannot put the addresses on the interface: no permission"}
@@ -66,10 +71,11 @@ var states = func() map[string]Status {
 	v6.Cause, v6.Problems = "starting", []string{"waiting for interface eth9, which does not exist: check the name (ip link)"}
 	drained := status(server("down", "api: connection refused"), bare, v6)
 	drained.Drained = true
+	drained.Moves = []Event{story[1], story[2]}
 	drained.Problems = []string{"the clock is not synchronised"}
 
 	return map[string]Status{
-		"backup": status(server("ready", ""), router4()), "active": status(server("ready", ""), active),
+		"backup": status(server("ready", ""), router4()), "active": status(well, active),
 		"degraded": status(flapping, unfit), "drained": drained, "starting": status(Health{Grade: "down", Cause: "starting: no answer yet"}),
 	}
 }()
@@ -79,7 +85,7 @@ var story = []Event{
 	{Time: before(time.Hour), Kind: KindHealth, From: "unknown", To: "ready", Cause: ""},
 	{Time: before(59 * time.Minute), Kind: KindTransition, VIP: "k3s", Family: "IPv4", VRID: 51, From: "Initialize", To: "Backup", Code: "startup", Cause: "started"},
 	{Time: before(58 * time.Minute), Kind: KindTransition, VIP: "k3s", Family: "IPv4", VRID: 51, From: "Backup", To: "Active", Code: "silence",
-		Cause: "198.51.100.2 fell silent", Peer: "198.51.100.2"},
+		Cause: "198.51.100.2 fell silent", Peer: "198.51.100.2", Gap: Duration(812345 * time.Microsecond)},
 	{Time: before(time.Minute), Kind: KindConflict, VIP: "k3s", Family: "IPv4", VRID: 51, Cause: "198.51.100.100 is also claimed by the station with MAC 02:00:00:00:00:01"},
 	{Time: before(1500 * time.Millisecond), Kind: KindDrain, Cause: "drained by the operator"},
 }
@@ -88,7 +94,7 @@ func TestWriteStatus(t *testing.T) {
 	for name, s := range states {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := s.WriteText(&b, now); err != nil {
+			if err := s.WriteText(&b, now, Plain()); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, "status-"+name, b.Bytes())
@@ -96,11 +102,34 @@ func TestWriteStatus(t *testing.T) {
 	}
 }
 
+func TestWriteStatusColored(t *testing.T) {
+	var b bytes.Buffer
+	if err := states["drained"].WriteText(&b, now, Colored()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "status-colored", bytes.ReplaceAll(b.Bytes(), []byte("\x1b"), []byte("ESC")))
+}
+
+// What comes from elsewhere gives a terminal no orders.
+func TestWriteUnprintable(t *testing.T) {
+	const evil = "\x1b[2J\nx\u009b"
+	s := status(server("down", evil), router4())
+	s.Problems, s.Routers[0].Problems = []string{evil}, []string{evil}
+	s.Moves = []Event{{Kind: KindTransition, Cause: evil}}
+	var b bytes.Buffer
+	if err := errors.Join(s.WriteText(&b, now, Plain()), WriteHistory(&b, s.Moves, Plain())); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.ContainsAny(text, "\x1b\u009b") || strings.Contains(text, "\nx") {
+		t.Errorf("%q", text)
+	}
+}
+
 func TestWriteHistory(t *testing.T) {
 	for name, events := range map[string][]Event{"history": story, "history-empty": nil} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := WriteHistory(&b, events); err != nil {
+			if err := WriteHistory(&b, events, Plain()); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, b.Bytes())

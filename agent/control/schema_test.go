@@ -45,7 +45,7 @@ func TestSchemaFields(t *testing.T) {
 			for f := range reflect.TypeOf(document).Fields() {
 				field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 				all = append(all, field)
-				if options != "omitempty" {
+				if !strings.HasPrefix(options, "omit") {
 					required = append(required, field)
 				}
 			}
@@ -71,7 +71,7 @@ func TestSchemaDocuments(t *testing.T) {
 	router := Router{
 		VIP: "k3s", Family: "IPv4", VRID: 51, Interface: "eth0", Addresses: []string{"198.51.100.100"}, State: "Backup",
 		Since: at, Cause: "started", Grade: "degraded", Priority: 65, Configured: 200, Source: "198.51.100.11",
-		AdvertInterval: Duration(250 * time.Millisecond), Active: &peer, Peers: []Peer{peer},
+		AdvertInterval: Duration(250 * time.Millisecond), Active: &peer, ActiveSince: at, Peers: []Peer{peer},
 		Counters: map[string]uint64{"advertisement-rcvd": 7}, Problems: []string{"no peer was ever heard"},
 	}
 	full := Status{
@@ -81,6 +81,7 @@ func TestSchemaDocuments(t *testing.T) {
 			Checks: []Check{{Type: "k3s", Name: "k3s https://127.0.0.1:6443", Grade: "degraded", Since: at, Latency: Duration(1500 * time.Microsecond)}},
 		},
 		Routers: []Router{router}, Problems: []string{"the clock is not synchronised"},
+		Moves: []Event{{Time: at, Kind: KindTransition, VIP: "k3s", Family: "IPv4", VRID: 51, From: "Initialize", To: "Backup", Code: "startup", Cause: "started"}},
 	}
 	starting := Status{
 		Version: "1.0.0", Node: "k3s1", Started: at, Routers: []Router{},
@@ -91,7 +92,8 @@ func TestSchemaDocuments(t *testing.T) {
 	badState.Routers[0].State = "Master"
 	badVRID.Routers = []Router{router}
 	badVRID.Routers[0].VRID = 0
-	move := Event{Time: at, Kind: KindTransition, VIP: "k3s", Family: "IPv6", VRID: 51, From: "Backup", To: "Active", Code: "unfit", Cause: "its API server is down", Peer: "fe80::1"}
+	move := Event{Time: at, Kind: KindTransition, VIP: "k3s", Family: "IPv6", VRID: 51, From: "Backup", To: "Active", Code: "unfit", Cause: "its API server is down", Peer: "fe80::1",
+		Gap: Duration(812345 * time.Microsecond)}
 	for _, tt := range []struct {
 		name     string
 		def      string

@@ -13,6 +13,8 @@ type Status struct {
 	// Problems are what the operator should know and do, one line each. Those
 	// of one virtual router are with it.
 	Problems []string `json:"problems,omitempty"`
+	// Moves are the last changes of state, oldest first.
+	Moves []Event `json:"moves,omitempty"`
 }
 
 // Health is the verdict on the local API server.
@@ -56,6 +58,8 @@ type Router struct {
 	// Active is the router that holds the addresses as far as this node knows:
 	// itself or the peer that it hears.
 	Active *Peer `json:"active,omitempty"`
+	// ActiveSince is since when, as far as this node knows.
+	ActiveSince time.Time `json:"active_since,omitzero"`
 	// Peers are all that were heard, the latest first.
 	Peers    []Peer            `json:"peers"`
 	Counters map[string]uint64 `json:"counters"` // names as in RFC 6527, and some of our own
@@ -82,6 +86,9 @@ type Event struct {
 	Code   string    `json:"code,omitempty"` // of the cause, for programs
 	Cause  string    `json:"cause"`          // in words
 	Peer   string    `json:"peer,omitempty"`
+	// Gap is, for a router that became Active, how long before its first advertisement
+	// the last one was that this node knows of, of whomever.
+	Gap Duration `json:"gap,omitempty"`
 }
 
 // Kinds of Event.

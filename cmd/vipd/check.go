@@ -25,10 +25,18 @@ func newCheck(p *paths) *cobra.Command {
 			if err := readKeys(cfg.Auth); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d)\n", p.config, len(cfg.VIPs), len(cfg.Checks))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d%s)\n", p.config, len(cfg.VIPs), len(cfg.Checks), hooks(cfg))
 			return nil
 		},
 	}
+}
+
+// hooks says how many there are, if any.
+func hooks(cfg *config.Config) string {
+	if len(cfg.Hooks) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", hooks: %d", len(cfg.Hooks))
 }
 
 // readKeys reads the keys that can be read here: systemd gives credentials to the

@@ -48,6 +48,8 @@ const (
 	good       = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"
 	bad        = "[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 0\npriority = 300\n"
 	credential = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, credential = \"vrrp\" }]\n"
+	hook       = "[[hook]]\non = [\"active\"]\ncommand = [\"/usr/local/bin/vip-moved\"]\n"
+	badHook    = good + "[[hook]]\non = [\"master\"]\ncommand = [\"/usr/local/bin/vip-moved\"]\n"
 	keyless    = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, file = \"/nonexistent/key\" }]\n"
 )
 
@@ -55,7 +57,8 @@ const (
 func files(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"good.toml": good, "bad.toml": bad, "keyless.toml": keyless, "credential.toml": credential} {
+	for name, text := range map[string]string{"good.toml": good, "bad.toml": bad, "keyless.toml": keyless, "credential.toml": credential,
+		"hooks.toml": good + hook + hook, "badhook.toml": badHook} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -86,11 +89,16 @@ func TestCommandLines(t *testing.T) {
 				"bad.toml:4: vip.priority: 300 is out of range: choose 100 to 254\n"}},
 		"check, no key": {"check --config keyless.toml", outcome{1, "",
 			"vipd: reading key 1 (/nonexistent/key): open /nonexistent/key: no such file or directory\n"}},
-		"check, credential":    {"check --config credential.toml", outcome{0, "credential.toml is valid (VIPs: 1, checks: 1)\n", ""}},
-		"check, no file":       {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory\n"}},
-		"status, no agent":     {"status --runtime-dir run", outcome{1, "", notRunning}},
-		"watch, no agent":      {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
-		"history, no agent":    {"history --runtime-dir run", outcome{1, "", notRunning}},
+		"check, credential": {"check --config credential.toml", outcome{0, "credential.toml is valid (VIPs: 1, checks: 1)\n", ""}},
+		"check, no file":    {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+		"status, no agent":  {"status --runtime-dir run", outcome{1, "", notRunning}},
+		"watch, no agent":   {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
+		"history, no agent": {"history --runtime-dir run", outcome{1, "", notRunning}},
+		"history, bad time": {"history --since yesterday", outcome{2, "", "vipd: --since yesterday is not a time: write how long ago, as in 2h or 3d, or a time, as in 03:15 or \"2026-03-01 03:15\"\nSee: vipd history --help\n"}},
+		"history, negative": {"history -n -1", outcome{2, "", "vipd: --last -1 is no number of lines: write one above 0, or leave it out for all\nSee: vipd history --help\n"}},
+		"check, hooks":      {"check --config hooks.toml", outcome{0, "hooks.toml is valid (VIPs: 1, checks: 1, hooks: 2)\n", ""}},
+		"check, bad hook": {"check --config badhook.toml", outcome{1, "",
+			"vipd: badhook.toml:5: hook.on: \"master\" is not known: choose \"active\", \"backup\", \"initialize\", \"ready\", \"degraded\", \"down\" or \"conflict\"\n"}},
 		"drain, no agent":      {"drain --wait --runtime-dir run", outcome{1, "", notRunning}},
 		"resume, no agent":     {"resume --runtime-dir run", outcome{1, "", notRunning}},
 		"reload, no agent":     {"reload --runtime-dir run", outcome{1, "", notRunning}},

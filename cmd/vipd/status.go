@@ -3,72 +3,71 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/screen"
 )
-
-// clearScreen moves to the upper left corner and clears what follows.
-const clearScreen = "\x1b[H\x1b[2J"
 
 func newStatus(p *paths) *cobra.Command {
 	var asJSON, watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show who holds each VIP, and how fit the API server is",
+		Long: `Show who holds each VIP since when, what this node ranks as and why, the other nodes
+that were heard, and the last moves. A line that begins with "!" says what to mend.
+Colours are for terminals alone, and not with NO_COLOR in the environment.`,
 		Example: `  vipd status
   vipd status --watch
   vipd status --json | jq -r '.routers[].state'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			show := func(prefix string) error { return showStatus(cmd.Context(), cmd.OutOrStdout(), p, prefix, asJSON) }
-			if !watch {
-				return show("")
+			out, write := statusFor(cmd.OutOrStdout(), asJSON)
+			frame := func(ctx context.Context) (string, error) { return status(ctx, p, write) }
+			if watch {
+				return out.Watch(cmd.Context(), time.Second, frame)
 			}
-			prefix := clearScreen
-			if asJSON {
-				prefix = ""
+			text, err := frame(cmd.Context())
+			if err != nil {
+				return err
 			}
-			return repeat(cmd.Context(), time.Second, func() error { return show(prefix) })
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as docs/control.md describes it")
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it anew every second")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it anew every second, until Ctrl-C")
 	return cmd
 }
 
-func showStatus(ctx context.Context, w io.Writer, p *paths, prefix string, asJSON bool) error {
+// statusFor returns where a status goes and how it is written there.
+func statusFor(w io.Writer, asJSON bool) (*screen.Output, func(io.Writer, control.Status) error) {
+	if asJSON {
+		return screen.Pipe(w), func(w io.Writer, s control.Status) error { return json.NewEncoder(w).Encode(s) }
+	}
+	out := screen.For(w)
+	return out, func(w io.Writer, s control.Status) error { return s.WriteText(w, time.Now(), paletteOf(out)) }
+}
+
+func paletteOf(out *screen.Output) control.Palette {
+	if out.Color() {
+		return control.Colored()
+	}
+	return control.Plain()
+}
+
+func status(ctx context.Context, p *paths, write func(io.Writer, control.Status) error) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, control.Timeout)
 	defer cancel()
 	s, err := control.NewClient(control.Socket(p.runtimeDir)).Status(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if asJSON {
-		return json.NewEncoder(w).Encode(s)
-	}
-	if _, err := fmt.Fprint(w, prefix); err != nil {
-		return err
-	}
-	return s.WriteText(w, time.Now())
-}
-
-// repeat calls f at once and then every so often, until ctx ends or f fails.
-func repeat(ctx context.Context, every time.Duration, f func() error) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		if err := f(); err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	var b strings.Builder
+	err = write(&b, s)
+	return b.String(), err
 }

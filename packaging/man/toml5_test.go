@@ -83,7 +83,7 @@ func ruleOf(comment, value string) string {
 }
 
 // tables are the sections that describe them.
-var tables = map[string]string{"VIRTUAL IPS": "vip.", "CHECKS": "check.", "AUTHENTICATION": "auth.", "METRICS": "metrics."}
+var tables = map[string]string{"VIRTUAL IPS": "vip.", "CHECKS": "check.", "AUTHENTICATION": "auth.", "METRICS": "metrics.", "HOOKS": "hook."}
 
 // options returns the options that the page describes.
 func (p *page) options(t *testing.T) map[string]option {
@@ -180,6 +180,25 @@ func checked(t *testing.T, text string) outcome {
 		t.Fatal(err)
 	}
 	return vipd(t, dir, "check", "--config", "vipd.toml")
+}
+
+// What the page says of the environment of hooks, the agent sets.
+func TestHookEnvironment(t *testing.T) {
+	var want []string
+	for name, pattern := range map[string]string{"occasion.go": `"([A-Z]{3,})", `, "hook.go": `"VIPD_([A-Z]+)=`} {
+		b, err := os.ReadFile("../../agent/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(b), -1) {
+			want = append(want, "VIPD_"+m[1])
+		}
+	}
+	slices.Sort(want)
+	p := readPage(t, "vipd.toml.5")
+	if diff := cmp.Diff(want, words(`VIPD_[A-Z]+`, p.text("HOOKS"))); diff != "" {
+		t.Errorf("(-agent +page):\n%s", diff)
+	}
 }
 
 // The types of a check have a section each.

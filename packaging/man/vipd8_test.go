@@ -242,9 +242,13 @@ func TestFiles(t *testing.T) {
 
 // The journal has a field for each attribute of the log.
 func TestJournalFields(t *testing.T) {
-	source, err := os.ReadFile("../../agent/recorder.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"recorder.go", "hook.go"} {
+		b, err := os.ReadFile("../../agent/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, b...)
 	}
 	attrs := make(map[string]bool)
 	for _, m := range regexp.MustCompile(`slog\.\w+\("([a-z_]+)",`).FindAllStringSubmatch(string(source), -1) {
@@ -252,7 +256,7 @@ func TestJournalFields(t *testing.T) {
 	}
 	p := readPage(t, "vipd.8")
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(attrs)), words(`VIPD_[A-Z_]+`, p.text("JOURNAL"))); diff != "" {
-		t.Errorf("(-agent/recorder.go +page):\n%s", diff)
+		t.Errorf("(-agent +page):\n%s", diff)
 	}
 	for _, name := range words(`VIPD_[A-Z_]+`, p.text("EXAMPLES")) {
 		if !attrs[name] {

@@ -116,15 +116,18 @@ type entry struct {
 	Cause string `json:"VIPD_CAUSE"`
 }
 
-// journalHasHistory wants one entry in the journal for each transition, with all of
-// it in fields.
+// journalHasHistory wants one entry in the journal for each transition since the agent
+// started, with all of it in fields.
 func (x *trial) journalHasHistory(n *node) {
 	x.Helper()
-	events, err := control.NewClient(control.Socket(n.Live("/run/vipd"))).History(x.Context())
+	c := control.NewClient(control.Socket(n.Live("/run/vipd")))
+	st, err := c.Status(x.Context())
+	x.must(err)
+	events, err := c.History(x.Context())
 	x.must(err)
 	var want, got []entry
 	for _, e := range events {
-		if e.Kind == control.KindTransition {
+		if e.Kind == control.KindTransition && !e.Time.Before(st.Started) {
 			want = append(want, entry{e.VIP, e.From, e.To, e.Cause})
 		}
 	}

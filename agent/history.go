@@ -1,0 +1,116 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/vipd/vipd/agent/control"
+)
+
+// maxHistory bounds what is read of the file, in bytes.
+const maxHistory = 8 << 20
+
+// chronicle keeps the history in a file of the runtime directory, an event a line, for
+// the agents that follow. Only the recorder writes it. It is in memory there, like the
+// saved state: no disk that etcd needs is written to.
+type chronicle struct {
+	path  string
+	file  *os.File // nil: to be written anew
+	lines int
+}
+
+func historyPath(dir string) string { return filepath.Join(dir, "history.jsonl") }
+
+// openChronicle returns the events that are in the file, oldest first, as many as are kept.
+// An error says what was lost; what could be read is there all the same.
+func openChronicle(dir string) (*chronicle, []control.Event, error) {
+	c := &chronicle{path: historyPath(dir)}
+	events, err := c.read()
+	return c, events, errors.Join(err, c.rewrite(events))
+}
+
+func (c *chronicle) read() ([]control.Event, error) {
+	f, err := os.Open(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHistory))
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
+	}
+	var events []control.Event
+	bad := 0
+	for line := range bytes.Lines(text) {
+		var e control.Event
+		if json.Unmarshal(line, &e) != nil || e.Kind == "" {
+			bad++ // a crash can leave half a line
+			continue
+		}
+		events = append(events, e)
+	}
+	if bad > 0 {
+		err = fmt.Errorf("read the history: %d lines of %s are damaged", bad, c.path)
+	}
+	return slices.Clone(events[max(0, len(events)-historySize):]), err
+}
+
+// add writes the last of the events, which are all that are kept.
+func (c *chronicle) add(events []control.Event) error {
+	if c.file == nil || c.lines >= 2*historySize {
+		return c.rewrite(events)
+	}
+	line, err := json.Marshal(events[len(events)-1])
+	if err != nil {
+		return fmt.Errorf("write the history: %w", err)
+	}
+	if _, err := c.file.Write(append(line, '\n')); err != nil {
+		c.close() // half a line may be there
+		return fmt.Errorf("write the history: %w", err)
+	}
+	c.lines++
+	return nil
+}
+
+// rewrite puts a file with these events in place of what is there.
+func (c *chronicle) rewrite(events []control.Event) error {
+	c.close()
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	for _, e := range events {
+		if err := enc.Encode(e); err != nil {
+			return fmt.Errorf("write the history: %w", err)
+		}
+	}
+	tmp := c.path + ".new"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the history: %w", err)
+	}
+	if _, err = f.Write(b.Bytes()); err == nil {
+		err = os.Rename(tmp, c.path)
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("write the history: %w", err)
+	}
+	c.file, c.lines = f, len(events)
+	return nil
+}
+
+func (c *chronicle) close() {
+	if c.file != nil {
+		c.file.Close()
+		c.file = nil
+	}
+}
