@@ -76,8 +76,13 @@ func TestHistoryOfAgents(t *testing.T) {
 	n.stop()
 	n.run()
 	n.active("k3s", "198.51.100.100")
-	events, err := n.History(t.Context())
-	must(t, err)
+	var events []control.Event
+	within(t, 2*time.Second, "the last move is in the history", func() bool {
+		var err error
+		events, err = n.History(t.Context())
+		must(t, err)
+		return len(events) > 0 && events[len(events)-1].Code == "resumed" && len(n.status().Moves) == 5
+	})
 	var codes []string
 	for _, e := range events {
 		if e.Kind != control.KindTransition {

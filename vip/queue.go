@@ -12,7 +12,7 @@ import (
 type queue struct {
 	mu       sync.Mutex
 	work     []work
-	dropped  bool // what is being done was not wanted any more meanwhile
+	dropped  bool          // what is being done was not wanted any more meanwhile
 	busy     bool          // some of it is being done
 	finished chan struct{} // not nil: nothing new is taken in; closed when all is done
 }
