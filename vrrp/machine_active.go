@@ -156,7 +156,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.yield(CauseStalled, a)
 		m.wake(now)
 	case m.farewell(now, a):
-		m.defend(now, a)
+		m.answer(now)
 	case a.Priority > m.Priority():
 		m.advertise(now) // so that the winner knows that it has to announce again
 		m.yield(CauseOutranked, a)
@@ -181,10 +181,10 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 	return true
 }
 
-// mayBeLeaving expects the last word of a rival that this router has just answered.
-func (m *Machine) mayBeLeaving(r Rival) {
-	if r.Count > 0 {
-		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, m.sentAt.Add(lastWordWithin)
+// mayBeLeaving expects the last word of a rival whose first this router has just answered.
+func (m *Machine) mayBeLeaving(now Instant, r Rival) {
+	if r.Count == 1 && now.Sub(r.last) <= lastWordWithin {
+		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordWithin)
 	}
 }
 
@@ -219,6 +219,11 @@ func (m *Machine) defend(now Instant, a Advert) {
 	}
 	m.rival.Count++
 	m.rival.Priority, m.rival.last = a.Priority, now
+	m.answer(now)
+}
+
+// answer tells a competitor, and the network, who is Active.
+func (m *Machine) answer(now Instant) {
 	if now.Sub(m.sentAt) >= m.interval/answersPerInterval {
 		m.advertise(now)
 	}
@@ -233,7 +238,7 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		return
 	}
 	if m.Priority() != was {
-		m.mayBeLeaving(m.rival)
+		m.mayBeLeaving(now, m.rival)
 		m.advertise(now)
 		m.adverAt = m.aligned(now)
 	}

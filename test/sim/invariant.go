@@ -106,7 +106,22 @@ func (w *watch) checkTwoActives() {
 			if w.c.now > t.Add(allowed) {
 				w.breaks("two actives", "n%d and n%d have been Active side by side for %v (allowed: %v)", i+1, j+1, w.c.since(*t), allowed)
 			}
+			w.checkSuccession(n, m)
+			w.checkSuccession(m, n)
 		}
+	}
+}
+
+// checkSuccession: who is taken over from because it is worse, or lower, yields to the
+// first word of the other. One that was Active just before may be answering still.
+func (w *watch) checkSuccession(old, heir *node) {
+	s := &w.nodes[heir.id]
+	from := max(s.roseAt, w.nodes[old.id].wokeAt, w.nodes[old.id].rankedAt, s.rankedAt)
+	if s.tookFrom != old.cfg.Addr || w.quietFrom() > s.roseAt || w.net().loss > 0 || w.net().dup > 0 || s.roseAt.Sub(s.leftAt) < time.Second {
+		return
+	}
+	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
+		w.breaks("succession", "n%d took over from n%d %v ago, and that one is Active still", heir.id+1, old.id+1, w.c.since(s.roseAt))
 	}
 }
 

@@ -26,7 +26,7 @@ type ruled struct {
 	stepped vrrp.State       // after the last step
 	told    vrrp.Instant     // a successor's announcement was seen
 	overdue bool             // it slept as Active for too long, and another has spoken
-	bursts  [12]vrrp.Instant // the last announcements since it rose
+	bursts  [15]vrrp.Instant // the last announcements since it rose
 	rivalAt vrrp.Instant     // a rival or a predecessor was there when it announced itself
 }
 

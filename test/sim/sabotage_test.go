@@ -45,6 +45,9 @@ func TestSabotage(t *testing.T) {
 		}}, "K3s starts"},
 		{"no linger", sabotage{effects: atOnce}, "make before break"},
 		{"a takeover needs no fresh probe", sabotage{effects: believes}, "common cause"},
+		{"an Active takes its successor's first word for the last", sabotage{drops: func(n *node, e vrrp.Event) bool {
+			return e.String() == "received" && n.m.State() == vrrp.Active && n.c.since(n.c.watch.lastRise()) < 20*time.Millisecond
+		}}, "succession"},
 		{"who becomes ready does not let others heal", sabotage{hears: func(_ *node, a *vrrp.Advert) {
 			if vrrp.GradeOf(a.Priority) == vrrp.Degraded {
 				a.Priority = vrrp.WirePriority(vrrp.Down, a.Priority)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/vipd/vipd/vrrp"
@@ -49,6 +50,7 @@ type watch struct {
 // watched is what is remembered of one node.
 type watched struct {
 	priority  uint8        // its rank at the last event
+	tookFrom  netip.Addr   // the worse or lower Active that it took over from
 	rankedAt  vrrp.Instant // when that changed
 	roseAt    vrrp.Instant // became Active
 	leftAt    vrrp.Instant // ceased to be
@@ -129,6 +131,10 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 		w.checkSilence(n, t)
 		w.checkRise(n, t)
 		w.rose(n)
+		s.tookFrom = netip.Addr{}
+		if t.Cause == vrrp.CauseUnfit || t.Cause == vrrp.CausePreempt {
+			s.tookFrom = t.Peer
+		}
 	case t.From == vrrp.Active, t.Cause == vrrp.CauseUnready, t.Cause == vrrp.CauseWithheld:
 		s.leftAt, s.left = w.c.now, t.Cause
 		if winner := w.c.node(t.Peer); winner != nil {
@@ -136,6 +142,15 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 		}
 	}
 	w.checkQuiet(n, t)
+}
+
+// lastRise is when a node last became Active.
+func (w *watch) lastRise() vrrp.Instant {
+	last := vrrp.Instant(-1)
+	for i := range w.nodes {
+		last = max(last, w.nodes[i].roseAt)
+	}
+	return last
 }
 
 func (w *watch) rose(n *node) {
