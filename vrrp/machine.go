@@ -26,6 +26,9 @@ const (
 	// lastWordWithin is how soon a router that yields says so, after the advertisement
 	// that it yields to.
 	lastWordWithin = 100 * time.Millisecond
+	// lastWordsApart is how soon after that another may follow: its grade may have
+	// fallen in the same moment.
+	lastWordsApart = 20 * time.Millisecond
 	// announceRefresh is the slow refresh: switches forget after 300 s.
 	announceRefresh = 45 * time.Second
 	// healWait is how long a node that has become ready leaves the addresses to a

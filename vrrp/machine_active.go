@@ -177,7 +177,7 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 	if a.Src != last.Src || a.Priority > last.Priority || now > m.lastWord {
 		return false
 	}
-	m.deposed = Advert{}
+	m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
 	return true
 }
 
