@@ -183,8 +183,8 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.
 func (m *Machine) mayBeLeaving(now Instant, r Rival) {
-	if r.Count == 1 && now.Sub(r.last) <= lastWordWithin {
-		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordWithin)
+	if r.Count == 1 && now.Sub(r.last) <= lastWordsApart {
+		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordsApart)
 	}
 }
 
