@@ -82,7 +82,7 @@ func (w *watching) await(what string, is func(watch.Event) bool) watch.Event {
 		defer w.mu.Unlock()
 		i := slices.IndexFunc(w.events, is)
 		if i < 0 {
-			return fmt.Errorf("not among %d events: %s", len(w.events), &w.stderr)
+			return fmt.Errorf("not among %d events", len(w.events))
 		}
 		found = w.events[i]
 		return nil
