@@ -117,7 +117,7 @@ func (w *watch) checkTwoActives() {
 func (w *watch) checkSuccession(old, heir *node) {
 	s := &w.nodes[heir.id]
 	from := max(s.roseAt, w.nodes[old.id].wokeAt, w.nodes[old.id].rankedAt, s.rankedAt)
-	if s.tookFrom != old.cfg.Addr || w.quietFrom() > s.roseAt || w.net().loss > 0 || w.net().dup > 0 || s.roseAt.Sub(s.leftAt) < time.Second {
+	if s.tookFrom != old.cfg.Addr || w.quietFrom() >= s.roseAt || heir.sendFails || w.net().loss > 0 || w.net().dup > 0 || s.roseAt.Sub(s.leftAt) < time.Second {
 		return
 	}
 	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
