@@ -16,6 +16,8 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	entries []Entry
+	now     map[netip.Addr]*view // of those that were seen
+	nodes   map[string]bool      // on the segment
 }
 
 // Entry is an address that came to a node or left it; or, without an address, a node
@@ -36,7 +38,7 @@ type Tally struct {
 
 // NewLedger begins one. It tells note what it writes down.
 func NewLedger(nodes []*lab.Node, note func(format string, args ...any)) (*Ledger, error) {
-	l := &Ledger{}
+	l := empty()
 	for _, n := range nodes {
 		l.Connected(n.Name, true)
 	}
@@ -46,6 +48,10 @@ func NewLedger(nodes []*lab.Node, note func(format string, args ...any)) (*Ledge
 		note("%s", s)
 	})
 	return l, err
+}
+
+func empty() *Ledger {
+	return &Ledger{now: make(map[netip.Addr]*view), nodes: make(map[string]bool)}
 }
 
 // Close ends the ledger. It fails if a kernel could not be heard any more.
@@ -58,6 +64,16 @@ func (l *Ledger) add(e Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, e)
+	if !e.Addr.IsValid() {
+		l.nodes[e.Node] = e.There
+		return
+	}
+	v, known := l.now[e.Addr]
+	if !known {
+		v = &view{addr: e.Addr, has: make(map[string]bool), on: l.nodes}
+		l.now[e.Addr] = v
+	}
+	v.enter(e)
 }
 
 // Connected notes that a node is on the segment, or no longer.
@@ -80,9 +96,9 @@ func (l *Ledger) Entries(from, to time.Time) []Entry {
 func (l *Ledger) Holders(addr netip.Addr) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := newView(addr)
-	for _, e := range l.entries {
-		v.enter(e)
+	v, known := l.now[addr]
+	if !known {
+		return nil
 	}
 	return v.holders()
 }

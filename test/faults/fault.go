@@ -22,7 +22,9 @@ type fault struct {
 	stays bool
 	// normalTime starts the agents without real-time scheduling.
 	normalTime bool
-	bound      bound
+	// swift is set where an agent has to start within 3A. One with the race detector does not.
+	swift bool
+	bound bound
 }
 
 // usualRuns is how often a fault is played that says nothing about it.

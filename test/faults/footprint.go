@@ -44,7 +44,7 @@ func (k *soak) look() (sighting, error) {
 	errs := make([]error, len(k.Servers))
 	var ready sync.WaitGroup
 	for i, s := range k.Servers {
-		holder := slices.Contains(k.ledger.holders(k.vips()[0]), s.Name)
+		holder := slices.Contains(k.ledger.Holders(k.vips()[0]), s.Name)
 		ready.Go(func() {
 			all[i], errs[i] = k.atRest(s)
 			all[i].holder = holder
@@ -60,7 +60,7 @@ func (k *soak) tidy() error {
 	for _, s := range k.Servers {
 		var held []netip.Addr
 		for _, a := range k.vips() {
-			if slices.Contains(k.ledger.holders(a), s.Name) {
+			if slices.Contains(k.ledger.Holders(a), s.Name) {
 				held = append(held, a)
 			}
 		}

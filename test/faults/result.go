@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/test/client/probe"
+	"github.com/vipd/vipd/test/cluster"
 )
 
 // What becomes of an idle connection.
@@ -44,8 +45,8 @@ func (s *sample) take(r probe.Report) {
 }
 
 // count takes in what became of one of the VIPs: the worst counts.
-func (s *sample) count(t tally) {
-	s.Two, s.Nobody, s.Moves = max(s.Two, t.two), max(s.Nobody, t.nobody), max(s.Moves, t.moves)
+func (s *sample) count(t cluster.Tally) {
+	s.Two, s.Nobody, s.Moves = max(s.Two, t.Two), max(s.Nobody, t.Nobody), max(s.Moves, t.Moves)
 }
 
 // idle says what became of the idle connection: for each move, when it was back after

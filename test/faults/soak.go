@@ -58,7 +58,7 @@ func (s *stage) soakFor(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, x.Cluster.Close()) }()
 	k := &soak{trial: x, log: scan, faults: slices.DeleteFunc(faults(o), func(f fault) bool {
-		return f.normalTime || f.only != nil && !f.only(v)
+		return f.normalTime || f.swift && o.race || f.only != nil && !f.only(v)
 	})}
 	fmt.Printf("soak: %v, %s, %d kinds of faults, seed %d, log in %s\n", s.soak, v, len(k.faults), s.seed, path)
 	return k.run(s.soak)
@@ -78,7 +78,7 @@ func (k *soak) run(lasts time.Duration) error {
 	if err := k.start(fault{setUp: smallDisks}); err != nil {
 		return fmt.Errorf("before the faults: %w", err)
 	}
-	defer k.ledger.watch.Close()
+	defer k.ledger.Close()
 	k.told = time.Now()
 	err := k.through(lasts)
 	r, stopped := k.client.Stop()
@@ -88,7 +88,7 @@ func (k *soak) run(lasts time.Duration) error {
 		fmt.Println("RED:", b)
 	}
 	fmt.Printf("%d faults, normal again after %s at most\n", k.played, short(k.worst))
-	if err = errors.Join(err, stopped, k.ledger.watch.Err()); err != nil {
+	if err = errors.Join(err, stopped, k.ledger.Err()); err != nil {
 		return err
 	}
 	if len(k.red) > 0 {
@@ -174,7 +174,7 @@ func (k *soak) one(f fault, rng *rand.Rand) error {
 
 // holderFirst returns the servers, the one first that has the first VIP.
 func (k *soak) holderFirst() []*cluster.Server {
-	h := k.ledger.holders(k.vips()[0])
+	h := k.ledger.Holders(k.vips()[0])
 	i := slices.IndexFunc(k.Servers, func(s *cluster.Server) bool { return slices.Contains(h, s.Name) })
 	if i < 0 {
 		i = 0

@@ -32,7 +32,7 @@ type trial struct {
 	*diary
 	ctx    context.Context
 	rng    *rand.Rand
-	ledger *ledger
+	ledger *cluster.Ledger
 	client *probe.Process
 	got    *sample
 	stays  bool // as in fault
@@ -57,7 +57,7 @@ func (x *trial) run(f fault) error {
 	if err := x.start(f); err != nil {
 		return fmt.Errorf("before the fault: %w", err)
 	}
-	defer x.ledger.watch.Close()
+	defer x.ledger.Close()
 	began := time.Now()
 	if err := x.bear(f); err != nil {
 		_, _ = x.client.Stop() // err says more
@@ -77,9 +77,9 @@ func (x *trial) run(f fault) error {
 	x.noteFailures(r)
 	x.got.take(r)
 	for _, a := range x.vips() {
-		x.got.count(x.ledger.tally(a, began, ended))
+		x.got.count(x.ledger.Tally(a, began, ended))
 	}
-	return x.ledger.watch.Err()
+	return x.ledger.Err()
 }
 
 // noteFailures writes down what was lost, which is seldom much where it must be nothing.
@@ -97,7 +97,7 @@ func (x *trial) start(f fault) error {
 		nodes = append(nodes, s.Node)
 	}
 	var err error
-	if x.ledger, err = newLedger(nodes, x.note); err != nil {
+	if x.ledger, err = cluster.NewLedger(nodes, x.note); err != nil {
 		return err
 	}
 	if err := x.writeKeys(x.Servers); err != nil {
@@ -170,7 +170,7 @@ func (x *trial) settle(after string) error {
 // unless the fault lets it stay where it is.
 func (x *trial) normal(ctx context.Context) error {
 	for _, a := range x.vips() {
-		h := x.ledger.holders(a)
+		h := x.ledger.Holders(a)
 		if len(h) != 1 || !x.stays && h[0] != x.first().Name {
 			return fmt.Errorf("%v is on %v", a, h)
 		}
@@ -212,7 +212,7 @@ func (x *trial) answers(s *cluster.Server) error {
 // answered waits until the client is answered by whoever holds the VIP then.
 func (x *trial) answered() error {
 	return x.until("the holder to answer", func() error {
-		h := x.ledger.holders(x.vips()[0])
+		h := x.ledger.Holders(x.vips()[0])
 		if len(h) != 1 {
 			return fmt.Errorf("%v is on %v", x.vips()[0], h)
 		}
@@ -226,7 +226,7 @@ func (x *trial) answered() error {
 func (x *trial) holds(s *cluster.Server) error {
 	return x.until(s.Name+" to hold the VIPs", func() error {
 		for _, a := range x.vips() {
-			if h := x.ledger.holders(a); len(h) != 1 || !x.expected(s, h[0]) {
+			if h := x.ledger.Holders(a); len(h) != 1 || !x.expected(s, h[0]) {
 				return fmt.Errorf("%v is on %v", a, h)
 			}
 		}
@@ -260,8 +260,8 @@ func (x *trial) wait(d time.Duration) {
 }
 
 // cut and joined note that a server's frames no longer pass, or do again.
-func (x *trial) cut(s *cluster.Server)    { x.ledger.connected(s.Name, false) }
-func (x *trial) joined(s *cluster.Server) { x.ledger.connected(s.Name, true) }
+func (x *trial) cut(s *cluster.Server)    { x.ledger.Connected(s.Name, false) }
+func (x *trial) joined(s *cluster.Server) { x.ledger.Connected(s.Name, true) }
 
 // on runs a command on a server.
 func (x *trial) on(s *cluster.Server, command ...string) error {
