@@ -153,7 +153,7 @@ func New(c Config) *Machine {
 	for g := range m.evidence {
 		m.evidence[g] = -1 << 63
 	}
-	m.provokedAt, m.muteRefrain, m.fitFrom, m.tookAt = -1<<62, -1<<62, -1<<62, -1<<62
+	m.provokedAt, m.muteRefrain, m.fitFrom, m.tookAt, m.lastWord = -1<<62, -1<<62, -1<<62, -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m
@@ -358,8 +358,10 @@ func (m *Machine) disable(Instant) {
 	m.stopIfDone()
 }
 
-// leave advertises priority 0 and goes on doing so until a successor is heard.
+// leave advertises priority 0 and goes on doing so until a successor is heard. A rival that
+// is yielding at this very moment is none.
 func (m *Machine) leave(now Instant, to State, c Cause) {
+	m.mayBeLeaving(now, m.rival)
 	m.send(now, PriorityLeave)
 	m.quitActive(to, c, Advert{})
 	a := m.cfg.AdvertInterval
@@ -411,8 +413,10 @@ func (m *Machine) succeeded(at Instant) {
 	}
 }
 
-func (m *Machine) successorAnnounced(Instant) {
-	if m.state != Active && m.holding {
+// successorAnnounced ends the linger, unless the announcement may be that of a rival
+// whose last word is still to come.
+func (m *Machine) successorAnnounced(now Instant) {
+	if m.state != Active && m.holding && now > m.lastWord {
 		m.leaveAt, m.leaveUntil = Never, Never
 		m.endLinger()
 	}

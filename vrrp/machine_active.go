@@ -123,7 +123,7 @@ func (m *Machine) tickActive(now Instant) {
 func (m *Machine) received(now Instant, a Advert) {
 	switch m.state {
 	case Initialize:
-		if m.stopping {
+		if m.stopping && !m.farewell(now, a) {
 			m.succeededBy(a)
 		}
 	case Backup:
