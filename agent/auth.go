@@ -33,24 +33,12 @@ func readAuth(c *config.Auth) (*auth, error) {
 // byTime reports whether clocks have to agree.
 func (a *auth) byTime() bool { return a != nil && a.cfg.AntiReplay == config.ByTime }
 
-func (a *auth) replay() vrrp.AntiReplay {
-	if a.byTime() {
-		return vrrp.ReplayTime
-	}
-	return vrrp.ReplayMonotonic
-}
-
 // signer returns what signs our advertisements, or nil.
 func (a *auth) signer(interval time.Duration) *vrrp.Signer {
-	if a == nil || a.cfg.Mode == config.ReceiveOnly {
+	if a == nil {
 		return nil
 	}
-	for _, k := range a.keys {
-		if k.ID == a.cfg.ActiveKey {
-			return vrrp.NewSigner(k, a.replay(), a.cfg.WindowFor(interval))
-		}
-	}
-	return nil
+	return a.cfg.Signer(a.keys, interval)
 }
 
 // verifier returns what checks the others' advertisements, or nil.
@@ -58,8 +46,5 @@ func (a *auth) verifier(interval time.Duration) *vrrp.Verifier {
 	if a == nil {
 		return nil
 	}
-	modes := map[config.AuthMode]vrrp.AuthMode{
-		config.ReceiveOnly: vrrp.AuthReceiveOnly, config.Permissive: vrrp.AuthPermissive, config.Enforce: vrrp.AuthEnforce,
-	}
-	return vrrp.NewVerifier(modes[a.cfg.Mode], a.keys, a.replay(), a.cfg.WindowFor(interval))
+	return a.cfg.Verifier(a.keys, interval)
 }

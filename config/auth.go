@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/vipd/vipd/vrrp"
 )
 
 // Auth is the authentication of advertisements by an HMAC trailer
@@ -70,6 +72,39 @@ func (a *Auth) WindowFor(interval time.Duration) time.Duration {
 // Equal tells whether a and o are configured alike; either may be nil. Keys are
 // compared by place: what is in their files may differ.
 func (a *Auth) Equal(o *Auth) bool { return reflect.DeepEqual(a, o) }
+
+// Verifier returns what checks advertisements, of a virtual router that advertises each
+// interval, with the keys that were read.
+func (a *Auth) Verifier(keys []vrrp.Key, interval time.Duration) *vrrp.Verifier {
+	return vrrp.NewVerifier(a.mode(), keys, a.replay(), a.WindowFor(interval))
+}
+
+// Signer returns what signs them, or nil if nothing is to be signed or the active key is
+// not among the keys.
+func (a *Auth) Signer(keys []vrrp.Key, interval time.Duration) *vrrp.Signer {
+	i := slices.IndexFunc(keys, func(k vrrp.Key) bool { return k.ID == a.ActiveKey })
+	if a.Mode == ReceiveOnly || i < 0 {
+		return nil
+	}
+	return vrrp.NewSigner(keys[i], a.replay(), a.WindowFor(interval))
+}
+
+func (a *Auth) mode() vrrp.AuthMode {
+	switch a.Mode {
+	case ReceiveOnly:
+		return vrrp.AuthReceiveOnly
+	case Permissive:
+		return vrrp.AuthPermissive
+	}
+	return vrrp.AuthEnforce
+}
+
+func (a *Auth) replay() vrrp.AntiReplay {
+	if a.AntiReplay == ByMonotonic {
+		return vrrp.ReplayMonotonic
+	}
+	return vrrp.ReplayTime
+}
 
 // authKeys are the keys of [auth].
 var authKeys = schema[Auth]{

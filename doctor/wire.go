@@ -116,7 +116,7 @@ func (e *ear) judge(frames []Frame) []Finding {
 		in.Own = append(in.Own, a.Addr())
 	}
 	if len(e.keys) > 0 {
-		in.Verifier = vrrp.NewVerifier(authMode(e.auth.Mode), e.keys, antiReplay(e.auth.AntiReplay), e.auth.WindowFor(e.at.vip.AdvertInterval))
+		in.Verifier = e.auth.Verifier(e.keys, e.at.vip.AdvertInterval)
 	}
 	for _, f := range frames {
 		e.packet(in, f)
@@ -272,21 +272,4 @@ func names(addrs []netip.Addr) string {
 		s = append(s, a.String())
 	}
 	return strings.Join(s, ", ")
-}
-
-func authMode(m config.AuthMode) vrrp.AuthMode {
-	switch m {
-	case config.ReceiveOnly:
-		return vrrp.AuthReceiveOnly
-	case config.Permissive:
-		return vrrp.AuthPermissive
-	}
-	return vrrp.AuthEnforce
-}
-
-func antiReplay(a config.AntiReplay) vrrp.AntiReplay {
-	if a == config.ByMonotonic {
-		return vrrp.ReplayMonotonic
-	}
-	return vrrp.ReplayTime
 }

@@ -67,7 +67,7 @@ func (r *rules) router(v config.VIP, f vrrp.Family, iface string, keys []vrrp.Ke
 		Peers: ofFamily(v.Peers, f), Counters: new(vrrp.Counters),
 	}
 	if r.auth != nil {
-		in.Verifier = vrrp.NewVerifier(authMode(r.auth.Mode), keys, antiReplay(r.auth.AntiReplay), r.auth.WindowFor(v.AdvertInterval))
+		in.Verifier = r.auth.Verifier(keys, v.AdvertInterval)
 	}
 	own := in
 	own.Own = nil
@@ -75,23 +75,6 @@ func (r *rules) router(v config.VIP, f vrrp.Family, iface string, keys []vrrp.Ke
 		own.Peers = slices.Concat(own.Peers, r.own)
 	}
 	return &router{vip: v, iface: iface, f: f, others: &in, ours: &own}
-}
-
-func authMode(m config.AuthMode) vrrp.AuthMode {
-	switch m {
-	case config.Permissive:
-		return vrrp.AuthPermissive
-	case config.ReceiveOnly:
-		return vrrp.AuthReceiveOnly
-	}
-	return vrrp.AuthEnforce
-}
-
-func antiReplay(a config.AntiReplay) vrrp.AntiReplay {
-	if a == config.ByMonotonic {
-		return vrrp.ReplayMonotonic
-	}
-	return vrrp.ReplayTime
 }
 
 // find returns the router that an advertisement is for, nil if it is none of ours.
