@@ -116,6 +116,11 @@ func (x *trial) start(f fault) error {
 	if x.client, err = x.Probe(x.ctx, x.vips()[0], x.interval); err != nil {
 		return err
 	}
+	if !x.anyone { // whoever was the first to start may hold a moment before
+		if err := x.holds(x.first()); err != nil {
+			return fmt.Errorf("start: %w", err)
+		}
+	}
 	return x.settle("the start")
 }
 
