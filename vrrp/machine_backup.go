@@ -97,6 +97,9 @@ func (m *Machine) receivedBackup(now Instant, a Advert) {
 	if band == own && own == Ready && a.Priority < m.Priority() && m.mayPreempt(now) {
 		m.challenge = true
 		m.heard = a
+		if m.rise.needProbe {
+			m.rise.at = Never // it is ready again
+		}
 		return
 	}
 	if a.Priority >= m.Priority() {
