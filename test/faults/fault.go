@@ -30,6 +30,9 @@ type fault struct {
 // usualRuns is how often a fault is played that says nothing about it.
 const usualRuns = 3
 
+// usualInterval is from one connection of the client to the next.
+const usualInterval = 5 * time.Millisecond
+
 // anything is a bound that bounds nothing.
 const anything = -1
 
@@ -98,7 +101,11 @@ func (b bound) broken(s sample) []string {
 	// Whoever stood still himself has seen no outage.
 	time(s.Outage-s.Noise, b.outage, "outage")
 	count(s.lost(), b.lost, "lost")
-	count(s.resets(), b.resets, "resets")
+	resets := b.resets
+	if resets > 0 { // what the client began while it stood still was in flight together
+		resets += int(s.Noise / usualInterval)
+	}
+	count(s.resets(), resets, "resets")
 	if s.Idle == hangs && b.idle >= 0 {
 		out = append(out, "the idle connection hangs")
 	}

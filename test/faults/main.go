@@ -55,7 +55,7 @@ func (o *options) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.loss, "loss", 15*time.Second, "how long advertisements are lost")
 	fs.DurationVar(&o.soak, "soak", 0, "play faults at random on one cluster for so long, and want nothing to grow")
 	fs.BoolVar(&o.race, "race", false, "build the agents with the race detector")
-	fs.DurationVar(&o.interval, "interval", 5*time.Millisecond, "from one connection of the client to the next")
+	fs.DurationVar(&o.interval, "interval", usualInterval, "from one connection of the client to the next")
 	fs.BoolVar(&o.keep, "keep", false, "keep the logs of what went well too")
 	fs.BoolVar(&o.other, "other", false, "start the agents without real-time scheduling, which vipd.service gives them")
 }

@@ -19,6 +19,10 @@ func TestBroken(t *testing.T) {
 	if got := b.broken(fine); got != nil {
 		t.Errorf("broken: %v", got)
 	}
+	crowded := sample{Noise: 11 * time.Millisecond, Outcomes: map[probe.Outcome]int{probe.Reset: 4}}
+	if got := planned(1).broken(crowded); got != nil {
+		t.Errorf("what was begun in a burst: %v", got)
+	}
 	bad := sample{Outage: time.Second, Idle: hangs, Two: time.Second, Nobody: time.Second, Moves: 2, Settled: 6 * time.Second,
 		Outcomes: map[probe.Outcome]int{probe.Timeout: 1, probe.Refused: 1, probe.Reset: 1}}
 	want := []string{
