@@ -271,7 +271,7 @@ func (r *router) step(e vrrp.Event) {
 	switch {
 	case failed && !sent:
 		r.step(vrrp.SendFailed())
-	case sent && r.machine.Mute():
+	case sent && r.machine.WantsSent(now):
 		r.step(vrrp.Sent())
 	}
 }

@@ -99,7 +99,7 @@ func AddressLost() Event { return Event{kind: evAddressLost} }
 // Contested says that another station claims one of the addresses of this Active.
 func Contested() Event { return Event{kind: evContested} }
 
-// Sent says that an advertisement went out. Needed only while [Machine.Mute].
+// Sent says that an advertisement went out. Needed only if [Machine.WantsSent].
 func Sent() Event { return Event{kind: evSent} }
 
 // SendFailed says that an advertisement did not go out.

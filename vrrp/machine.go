@@ -38,8 +38,8 @@ const (
 	// before it takes over from a degraded Active.
 	patience    = 3
 	maxPatience = time.Second
-	// muteBackoff is how long a router that could not send refrains from
-	// challenging an Active router.
+	// muteBackoff is how long a router that could not send, nor say that it yields, refrains
+	// from challenging an Active router.
 	muteBackoff = 10 * time.Second
 	// answersPerInterval bounds the answers to lower advertisements.
 	answersPerInterval = 4
@@ -173,9 +173,11 @@ func (m *Machine) State() State { return m.state }
 // as far as that is permitted, and after that until a successor has announced itself.
 func (m *Machine) Holding() bool { return m.holding }
 
-// Mute reports whether advertisements fail to go out. While they do, [Sent] is
-// wanted for each that does not.
+// Mute reports whether advertisements fail to go out.
 func (m *Machine) Mute() bool { return m.muteFrom != Never }
+
+// WantsSent reports whether [Sent] is wanted for an advertisement that goes out now.
+func (m *Machine) WantsSent(now Instant) bool { return m.Mute() || now < m.muteRefrain }
 
 // Priority returns the priority that this node advertises, or would.
 func (m *Machine) Priority() uint8 {
@@ -267,6 +269,7 @@ func (m *Machine) Step(now Instant, e Event) []Effect {
 		m.contested(now)
 	case evSent:
 		m.unmute()
+		m.muteRefrain = now // the last word of one that yields may be the first that goes out again
 	case evSendFailed:
 		m.sendFailed(now)
 	}

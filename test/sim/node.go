@@ -260,7 +260,7 @@ func (n *node) send(priority uint8) {
 		n.step(vrrp.SendFailed())
 		return
 	}
-	if n.m.Mute() {
+	if n.m.WantsSent(n.c.now) {
 		n.step(vrrp.Sent())
 	}
 	n.c.watch.sends(n, priority)
@@ -290,8 +290,12 @@ func (n *node) announce() {
 		}
 	}
 	for _, to := range n.c.nodes {
-		if to != n {
-			n.c.net.send(n.id, to.id, event{do: to.overhear, node: to})
+		if to == n {
+			continue
+		}
+		lost := n.c.net.send(n.id, to.id, event{do: to.overhear, node: to})
+		if lost || to.deafToAnnouncements() {
+			n.c.watch.unheard(to)
 		}
 	}
 }
@@ -302,7 +306,10 @@ func (n *node) overhear() {
 	case !n.running || !n.linkUp():
 	case n.m.State() != vrrp.Active:
 		n.feed(vrrp.SuccessorAnnounced())
-	case n.cfg.Linger: // without: a virtual MAC, and the peers' frames look like our own
+	case !n.deafToAnnouncements():
 		n.feed(vrrp.Contested())
 	}
 }
+
+// deafToAnnouncements is set with a virtual MAC: the peers' frames look like our own.
+func (n *node) deafToAnnouncements() bool { return !n.cfg.Linger }
