@@ -99,6 +99,17 @@ func (w *watch) lost(from, to *node) {
 	w.beside[min(from.id, to.id)][max(from.id, to.id)] = vrrp.Never
 }
 
+// unheard notes that n did not notice another node's announcement to the clients: if it is
+// Active it does not know that it has to have the last word.
+func (w *watch) unheard(n *node) {
+	if n.m.State() != vrrp.Active {
+		return
+	}
+	for _, cl := range w.c.clients {
+		cl.lostAt = w.c.now
+	}
+}
+
 func (w *watch) started(n *node) {
 	w.faulted()
 	w.nodes[n.id].left = vrrp.CauseStartup
