@@ -102,7 +102,7 @@ func (w *watch) lost(from, to *node) {
 // unheard notes that n did not notice another node's announcement to the clients: if it is
 // Active it does not know that it has to have the last word.
 func (w *watch) unheard(n *node) {
-	if n.m.State() != vrrp.Active {
+	if !n.running || n.m.State() != vrrp.Active {
 		return
 	}
 	for _, cl := range w.c.clients {
