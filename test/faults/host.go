@@ -74,7 +74,7 @@ func (x *trial) smallDisk(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
 		return fmt.Errorf("mount a small file system: %w", err)
 	}
 	x.undo = append(x.undo, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
