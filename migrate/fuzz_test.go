@@ -64,6 +64,12 @@ func size(plan *Plan) int {
 			n += len(w)
 		}
 	}
+	for _, h := range plan.Hooks {
+		n += 64
+		for _, w := range h.Command {
+			n += len(w)
+		}
+	}
 	for _, v := range plan.VIPs {
 		n += 64 * (len(v.Addresses) + len(v.Peers) + len(v.PriorityByHost) + 4)
 	}

@@ -20,6 +20,9 @@ type instance struct {
 	version string
 	source  netip.Addr
 	unicast []*directive
+	notify  []*directive
+
+	priorities priorities
 }
 
 func (r *instance) note(d *directive, format string, args ...any) {
@@ -32,7 +35,7 @@ func (r *instance) note(d *directive, format string, args ...any) {
 
 func (r *instance) line(d *directive) {
 	if d.name() == "priority" && d.host != "" && !strings.HasPrefix(d.host, "^") {
-		r.priorityOf(d)
+		r.priorities.setHost(r, d)
 		return
 	}
 	if !r.k.holds(d) {
@@ -44,7 +47,7 @@ func (r *instance) line(d *directive) {
 	case "virtual_router_id":
 		r.number(d, 1, 255, &r.vip.VRID)
 	case "priority":
-		r.priority(d, &r.vip.Priority)
+		r.priorities.set(r, d)
 	case "advert_int":
 		r.interval(d)
 	case "version":
@@ -73,6 +76,10 @@ func (r *instance) line(d *directive) {
 	case "authentication":
 		r.authentication(d)
 	default:
+		if strings.HasPrefix(d.name(), "notify") {
+			r.notify = append(r.notify, d)
+			return
+		}
 		r.k.remark(d, remediesOfInstance)
 	}
 }
@@ -94,8 +101,14 @@ func (r *instance) finish() {
 		r.note(r.d, "it has no virtual_router_id: one that is free was chosen")
 	}
 	r.peers()
-	if why := r.k.plan.admit(r.vip); why != "" {
+	r.priorities.translate(r)
+	name, why := r.k.plan.admit(r.vip)
+	if why != "" {
 		r.note(r.d, "%s", why)
+		return
+	}
+	for _, d := range r.notify {
+		r.k.notify = append(r.k.notify, notified{line: d, instance: r.d.arg(0), vip: name})
 	}
 }
 
@@ -116,39 +129,6 @@ func (r *instance) number(d *directive, lo, hi int, n *uint8) bool {
 	}
 	*n = uint8(v)
 	return true
-}
-
-// priority reads a priority into p. Below 100 are the grades.
-func (r *instance) priority(d *directive, p *uint8) bool {
-	var v uint8
-	if !r.number(d, 1, vrrp.PriorityOwner, &v) {
-		return false
-	}
-	*p = min(max(v, vrrp.MinPriority), vrrp.MaxPriority)
-	switch {
-	case v < vrrp.MinPriority:
-		r.note(d, "%d became %d, vipd's lowest: below, servers rank that are not ready. On every keepalived that is to run beside vipd, add so much that all have 100 to 254, and run this again", v, *p)
-	case v > vrrp.MaxPriority:
-		r.note(d, "255 is for the owner of the address, which vipd does not know: it became %d", *p)
-	}
-	return true
-}
-
-// priorityOf reads a priority that holds on one host.
-func (r *instance) priorityOf(d *directive) {
-	host := strings.ToLower(d.host)
-	if host == "" || len(host) > 63 || strings.ContainsFunc(host, func(c rune) bool { return c != '-' && c != '_' && (c >= 0x80 || !isLetterOrDigit(c)) }) {
-		r.note(d, "%q is not a host name: left out", d.host)
-		return
-	}
-	var p uint8
-	if !r.priority(d, &p) {
-		return
-	}
-	if r.vip.PriorityByHost == nil {
-		r.vip.PriorityByHost = make(map[string]uint8)
-	}
-	r.vip.PriorityByHost[host] = p
 }
 
 func (r *instance) interval(d *directive) {

@@ -33,6 +33,7 @@ func fromKeepalived(from source, path, host string) (*Plan, error) {
 		return nil, errors.Join(fmt.Errorf("%s has no vrrp_instance that could be translated", path), k.notes.err())
 	}
 	k.checks()
+	k.hooks()
 	k.plan.Notes = k.notes.inOrder(path)
 	return k.plan, nil
 }
@@ -48,6 +49,7 @@ type keepalived struct {
 	instances []*directive
 	scripts   []*directive
 	tracked   []string // names of scripts, in the order in which instances name them
+	notify    []notified
 }
 
 // holds reports whether a line holds on this host.
@@ -73,6 +75,13 @@ func (k *keepalived) top(d *directive) {
 		k.instances = append(k.instances, d)
 	case "vrrp_script":
 		k.scripts = append(k.scripts, d)
+	case "vrrp_sync_group":
+		k.remark(d, remediesAtTop)
+		for _, line := range d.block {
+			if strings.HasPrefix(line.name(), "notify") {
+				k.remark(line, remediesOfGroup)
+			}
+		}
 	default:
 		k.remark(d, remediesAtTop)
 	}
@@ -101,10 +110,10 @@ func isTrue(d *directive) bool {
 
 // instance translates a vrrp_instance.
 func (k *keepalived) instance(d *directive) {
-	r := &instance{k: k, d: d, vip: newVIP(), version: k.version}
+	r := &instance{k: k, d: d, vip: newVIP(), version: k.version, priorities: priorities{own: 100}} // keepalived's default
 	r.vip.Name = d.arg(0)
 	r.vip.Why["name"] = fmt.Sprintf("vrrp_instance %s of %s", d.arg(0), d.at.file)
-	r.vip.Priority, r.vip.AdvertInterval = 100, time.Second // keepalived's defaults
+	r.vip.AdvertInterval = time.Second // likewise
 	r.vip.Why["advert_interval"] = "as keepalived's; 250ms is vipd's default, for when it runs on all servers"
 	if k.rfcSum {
 		r.vip.Checksum = config.RFC9568

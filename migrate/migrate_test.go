@@ -91,6 +91,9 @@ func meansTheSame(t *testing.T, plan *Plan, text []byte) {
 	for i := range cfg.VIPs {
 		cfg.VIPs[i].PriorityUnique = false // derived, of no concern here
 	}
+	if diff := cmp.Diff(plan.Hooks, cfg.Hooks); diff != "" {
+		t.Errorf("hooks (-plan +file):\n%s", diff)
+	}
 	var want []config.VIP
 	for _, v := range plan.VIPs {
 		want = append(want, v.VIP)

@@ -41,7 +41,9 @@ type mixed struct {
 func (m *mixed) Prepare(s *cluster.Server) ([]string, error) {
 	edit, moved := m.new[s.Name]
 	if !moved {
-		return m.old.Prepare(s)
+		old := m.old
+		old.Instance = []string{fmt.Sprintf("notify %q", m.script()+" "+s.Name)}
+		return old.Prepare(s)
 	}
 	if err := os.RemoveAll(s.ConfigPath()); err != nil {
 		return nil, err
@@ -60,6 +62,31 @@ func (m *mixed) Prepare(s *cluster.Server) ([]string, error) {
 		return nil, err
 	}
 	return []string{m.vipd, "run", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir()}, nil
+}
+
+// script is what both programs run at each change of state: it writes down what it is
+// told.
+func (m *mixed) script() string { return filepath.Join(m.dir, "tell.sh") }
+
+func (m *mixed) writeScript() error {
+	return os.WriteFile(m.script(), []byte("#!/bin/sh\necho \"$*\" >>"+m.told()+"\n"), 0o755)
+}
+
+func (m *mixed) told() string { return filepath.Join(m.dir, "told") }
+
+// heard waits until the script was told this as often.
+func (m *mixed) heard(line string, times int) {
+	m.t.Helper()
+	until(m.t, "the script to be told "+line, func() error {
+		text, err := os.ReadFile(m.told())
+		if err != nil {
+			return err
+		}
+		if n := strings.Count(string(text), line+"\n"); n != times {
+			return fmt.Errorf("%d times: %q", n, text)
+		}
+		return nil
+	})
 }
 
 // raised gives the translation the highest priority.
@@ -85,6 +112,7 @@ func TestMoveFromKeepalived(t *testing.T) {
 	m := &mixed{t: t, dir: dir, vipd: bin.Vipd, new: make(map[string]func(string) string), old: cluster.Keepalived{
 		Global: []string{"vrrp_version 3"}, Interval: time.Second,
 	}}
+	must(t, m.writeScript())
 	c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: dir, Servers: 3, Agent: m, Log: t.Output()})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
@@ -93,6 +121,8 @@ func TestMoveFromKeepalived(t *testing.T) {
 		must(t, s.StartAgent())
 	}
 	holds(t, c, "node1")
+	const first = "node1 INSTANCE vip4_51 MASTER 250"
+	m.heard(first, 1) // by keepalived
 	client, err := c.Probe(t.Context(), cluster.VIP4, 10*time.Millisecond)
 	must(t, err)
 	await(t, client, "node1")
@@ -101,6 +131,7 @@ func TestMoveFromKeepalived(t *testing.T) {
 	swap(t, c.Servers[2])
 	await(t, client, "node3")
 	holds(t, c, "node3")
+	m.heard("node3 INSTANCE vip4_51 MASTER 254", 1)
 
 	m.new["node2"], m.new["node1"] = asItIs, asItIs
 	for _, s := range []*cluster.Server{c.Servers[1], c.Servers[0]} {
@@ -112,6 +143,8 @@ func TestMoveFromKeepalived(t *testing.T) {
 	lower(t, c.Servers[2], "254", "240")
 	await(t, client, "node1")
 	holds(t, c, "node1")
+	m.heard(first, 2) // and by vipd, in the same words
+	m.heard("node3 INSTANCE vip4_51 BACKUP 240", 1)
 	noOutage(t, client, 300*time.Millisecond)
 }
 

@@ -18,6 +18,7 @@ const bare = "vipd puts a VIP without its subnet (/32, /128), and only where the
 type Plan struct {
 	Checks []config.Check // none: the K3s probe with its defaults
 	VIPs   []VIP
+	Hooks  []config.Hook
 	Notes  []Note
 }
 
@@ -25,6 +26,7 @@ type Plan struct {
 type VIP struct {
 	config.VIP
 	PriorityByHost map[string]uint8
+	PriorityShared bool              // other servers may have the priority too
 	Later          []netip.Addr      // to be added when the other program is gone from all servers
 	Why            map[string]string // by key: the comment above it
 }
@@ -58,28 +60,28 @@ func (v *VIP) Choose(vrid uint8, advertInterval time.Duration, why string) {
 }
 
 // admit adds a VIP to the plan, unless a vipd.toml could not hold it beside the
-// others; then it says why.
-func (p *Plan) admit(v VIP) (refusal string) {
+// others; then it says why. It returns the name that it is under.
+func (p *Plan) admit(v VIP) (name, refusal string) {
 	for _, other := range p.VIPs {
 		for _, a := range v.Addresses {
 			if slices.Contains(other.Addresses, a) {
-				return fmt.Sprintf("left out: %s is an address of %q too", a, other.Name)
+				return "", fmt.Sprintf("left out: %s is an address of %q too", a, other.Name)
 			}
 			if slices.Contains(other.Peers, a) {
-				return fmt.Sprintf("left out: %s is a peer of %q", a, other.Name)
+				return "", fmt.Sprintf("left out: %s is a peer of %q", a, other.Name)
 			}
 		}
 		if slices.ContainsFunc(v.Peers, func(a netip.Addr) bool { return slices.Contains(other.Addresses, a) }) {
-			return fmt.Sprintf("left out: a peer of it is an address of %q", other.Name)
+			return "", fmt.Sprintf("left out: a peer of it is an address of %q", other.Name)
 		}
 		sameLink := v.Interface == other.Interface || v.Interface == "" || other.Interface == ""
 		if v.VRID != 0 && v.VRID == other.VRID && sameLink && shareFamily(v, other) {
-			return fmt.Sprintf("left out: %q has VRID %d too", other.Name, v.VRID)
+			return "", fmt.Sprintf("left out: %q has VRID %d too", other.Name, v.VRID)
 		}
 	}
 	v.Name = p.freeName(v.Name)
 	p.VIPs = append(p.VIPs, v)
-	return ""
+	return v.Name, ""
 }
 
 func shareFamily(a, b VIP) bool {

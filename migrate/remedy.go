@@ -7,7 +7,7 @@ import "strings"
 type remedy struct{ names, todo string }
 
 const (
-	hooks     = "left out: what it did has to be done otherwise. \"vipd history\" and the journal have each change of state and its cause"
+	fifos     = "vipd writes to no FIFO: a [[hook]] runs a command, with what happened in its environment"
 	balancing = "vipd does not balance load: keep keepalived for it, without vrrp_instance, or use kube-proxy or K3s's ServiceLB"
 	mails     = "vipd sends no mail: watch the journal of the unit vipd"
 	routes    = "vipd sets no addresses, routes or rules beside the VIP: have systemd-networkd, NetworkManager or netplan do it"
@@ -30,7 +30,8 @@ var remediesGlobal = []remedy{
 	{"vrrp_garp_* vrrp_gna_* vrrp_min_garp*", announces},
 	{"lvs_*", balancing},
 	{"vrrp_down_timer_adverts", "vipd replaces a silent Active after three intervals, as the RFC has it: set the same everywhere"},
-	{"vrrp_notify_fifo* notify_fifo* vrrp_startup* startup_script* shutdown_script*", hooks},
+	{"vrrp_notify_fifo* notify_fifo* fifo_*", fifos},
+	{"vrrp_startup* startup_script* shutdown_script*", "left out: a drop-in for vipd.service can have ExecStartPre= and ExecStopPost="},
 	{"net_namespace*", "set NetworkNamespacePath= in a drop-in for vipd.service"},
 	{"vrrp_strict", "vipd has no strict mode: it takes from peers what the RFC allows"},
 	{"snmp_* enable_snmp_* enable_traps", "vipd has no SNMP: use its status, its history or its metrics"},
@@ -45,7 +46,6 @@ var remediesOfInstance = []remedy{
 	{"state", ""}, // nobody needs it: the best one is Active
 	{"garp_* gna_* higher_prio_send_advert lower_prio_no_advert", ""},
 	{"mcast_src_ip", "vipd advertises from its interface's own address"},
-	{"notify*", hooks},
 	{"smtp_alert*", mails},
 	{"virtual_routes virtual_rules", routes},
 	{"track_interface", "vipd looks at the interface of the VIP itself; others it does not know. If it has to, ask for them with a [[check]] of type \"exec\""},
@@ -58,6 +58,17 @@ var remediesOfInstance = []remedy{
 	{"lvs_sync_daemon_interface", balancing},
 	{"accept skip_check_adv_addr debug dont_track_primary native_ipv6 linkbeat_* check_unicast_src unicast_ttl unicast_fault_no_peer kernel_rx_buf_size " +
 		"promote_secondaries thread_timer_expired version_* nopreempt* rx_bufs no_virtual_ipaddress owner_ignore_adverts", ""},
+}
+
+// remediesOfNotify are those lines of an instance that no hook stands for.
+var remediesOfNotify = []remedy{
+	{"notify_master_rx_lower_pri", "left out: an Active that hears a lower one sets that right by itself, and its state does not change. A [[hook]] on \"conflict\" tells of an address that another station has"},
+	{"notify_deleted", "left out: a VIP that a reload takes away is told of as \"initialize\""},
+	{"notify_priority_changes", ""}, // of a FIFO
+}
+
+var remediesOfGroup = []remedy{
+	{"notify*", "left out: vipd has no groups. A [[hook]] is run for each VIP, see VIPD_VIP in vipd.toml(5)"},
 }
 
 // remark says what to do about a directive, each thing once.

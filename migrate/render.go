@@ -26,6 +26,9 @@ func (p *Plan) Render() ([]byte, error) {
 	for _, v := range p.VIPs {
 		b.vip(v)
 	}
+	for _, h := range p.Hooks {
+		b.hook(h)
+	}
 	if _, err := config.Parse("", []byte(b.String()), config.Host{}); err != nil {
 		return nil, fmt.Errorf("what was translated is no valid vipd.toml: %w", err)
 	}
@@ -71,7 +74,7 @@ func (b *builder) vip(v VIP) {
 	}
 	b.entry("vrid", strconv.Itoa(int(v.VRID)))
 	b.entry("priority", strconv.Itoa(int(v.Priority)))
-	if len(v.PriorityByHost) > 0 {
+	if len(v.PriorityByHost) > 0 || v.PriorityShared {
 		b.entry("priority_by_host", hostTable(v.PriorityByHost))
 	}
 	if v.AdvertInterval != usual.AdvertInterval {
@@ -91,6 +94,16 @@ func (b *builder) vip(v VIP) {
 	}
 	if v.Checksum != usual.Checksum {
 		b.entry("checksum", quote(string(v.Checksum)))
+	}
+}
+
+func (b *builder) hook(h config.Hook) {
+	b.why = nil
+	b.line("\n[[hook]]")
+	b.entry("on", list(h.On, quoteHappening))
+	b.entry("command", list(h.Command, quote))
+	if h.Timeout != hookTime {
+		b.entry("timeout", spell(h.Timeout))
 	}
 }
 
@@ -118,6 +131,9 @@ func list[T any](items []T, write func(T) string) string {
 }
 
 func hostTable(m map[string]uint8) string {
+	if len(m) == 0 {
+		return "{}"
+	}
 	var entries []string
 	for _, host := range slices.Sorted(maps.Keys(m)) {
 		entries = append(entries, fmt.Sprintf("%s = %d", quote(host), m[host]))

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -92,8 +91,7 @@ func (k *keepalived) checks() {
 	}
 }
 
-// commandOf returns the program and arguments of a vrrp_script, through a shell where
-// it takes one.
+// commandOf returns the program and arguments of a vrrp_script.
 func commandOf(d *directive) []string {
 	var text []string
 	for _, line := range d.block {
@@ -101,17 +99,7 @@ func commandOf(d *directive) []string {
 			text = line.words[1:]
 		}
 	}
-	if len(text) == 1 {
-		// keepalived splits the string at blanks, with single quotes for arguments.
-		if path.IsAbs(text[0]) && !shell().MatchString(text[0]) {
-			return arguments(text[0])
-		}
-		return []string{"/bin/sh", "-c", text[0]}
-	}
-	if len(text) > 0 && !path.IsAbs(text[0]) {
-		return []string{"/bin/sh", "-c", strings.Join(text, " ")}
-	}
-	return text
+	return commandLine(text)
 }
 
 // arguments splits a command at blanks outside of quotes.
@@ -153,9 +141,6 @@ func localURL(command []string, otherwise string) string {
 }
 
 func execCheck(d *directive, command []string) config.Check {
-	for i, w := range command {
-		command[i] = strings.ReplaceAll(w, "\x00", "")
-	}
 	c := config.Check{Type: config.CheckExec, Command: command, Interval: time.Second, Fall: 1, Rise: 1}
 	for _, line := range d.block {
 		v, _ := seconds(line.arg(0))

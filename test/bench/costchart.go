@@ -2,15 +2,16 @@ package main
 
 import (
 	"fmt"
-	"math"
+
+	"github.com/vipd/vipd/test/draw"
 )
 
 // costChart shows what the agents cost, against the number of VIPs.
-func (b *book) costChart() *picture {
+func (b *book) costChart() *draw.Picture {
 	const width, height = 270, 200
-	p := newPicture(3*(width+30)+10, height+140, "Cost against the number of VIPs")
-	p.legend(20, 52, [2]string{classVipd, "vipd"}, [2]string{classKeepalived, "keepalived"})
-	p.text(190, 52, "small dim", "solid: Active, dashed: Backup; one advertisement a second, no probes")
+	p := draw.New(3*(width+30)+10, height+140, "Cost against the number of VIPs")
+	p.Legend(20, 52, [2]string{classVipd, "vipd"}, [2]string{classKeepalived, "keepalived"})
+	p.Text(190, 52, "small dim", "solid: Active, dashed: Backup; one advertisement a second, no probes")
 	panels := []struct {
 		title string
 		of    func(expense) float64
@@ -25,7 +26,7 @@ func (b *book) costChart() *picture {
 	return p
 }
 
-func (b *book) panel(p *picture, left, top, width, height float64, title string, of func(expense) float64) {
+func (b *book) panel(p *draw.Picture, left, top, width, height float64, title string, of func(expense) float64) {
 	most := 0.0
 	var plain []bill
 	for _, x := range b.Bills {
@@ -34,19 +35,19 @@ func (b *book) panel(p *picture, left, top, width, height float64, title string,
 			most = max(most, of(x.Active), of(x.Backup))
 		}
 	}
-	most = nice(most)
+	most = draw.Nice(most)
 	x := func(n int) float64 { return left + width*float64(n)/255 }
 	y := func(v float64) float64 { return top + height - height*v/most }
-	p.text(left, top-10, "", title)
+	p.Text(left, top-10, "", title)
 	for i := range 5 {
 		v := most * float64(i) / 4
-		p.line(left, y(v), left+width, y(v), "grid")
-		p.text(left-6, y(v)+4, "small dim end", fmt.Sprintf("%.3g", v))
+		p.Line(left, y(v), left+width, y(v), "grid")
+		p.Text(left-6, y(v)+4, "small dim end", fmt.Sprintf("%.3g", v))
 	}
 	for _, n := range []int{1, 64, 128, 255} {
-		p.text(x(n), top+height+18, "small dim mid", fmt.Sprint(n))
+		p.Text(x(n), top+height+18, "small dim mid", fmt.Sprint(n))
 	}
-	p.text(left+width/2, top+height+34, "small dim mid", "VIPs")
+	p.Text(left+width/2, top+height+34, "small dim mid", "VIPs")
 	for _, agent := range []string{vipdDefault, peerDefault} {
 		class := classVipd
 		if agent == peerDefault {
@@ -59,24 +60,10 @@ func (b *book) panel(p *picture, left, top, width, height float64, title string,
 				backup = append(backup, [2]float64{x(b.Load.VRIDs), y(of(b.Backup))})
 			}
 		}
-		p.path(backup, class+" line dash")
-		p.path(active, class+" line")
+		p.Path(backup, class+" line dash")
+		p.Path(active, class+" line")
 		for _, at := range active {
-			p.dot(at[0], at[1], 3, class)
+			p.Dot(at[0], at[1], 3, class)
 		}
 	}
-}
-
-// nice is a round number that is not less.
-func nice(v float64) float64 {
-	if v <= 0 {
-		return 1
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, n := range []float64{1, 2, 4, 6, 8, 10} {
-		if n*unit >= v {
-			return n * unit
-		}
-	}
-	return 10 * unit
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/vipd/vipd/test/draw"
 )
 
 // The marks between which the page has what was measured.
@@ -27,7 +29,7 @@ func (b *book) publish(docs string) error {
 		return fmt.Errorf("write the report: %s has no place for it, between %q and %q", page, markBegin, markEnd)
 	}
 	files := map[string]string{page: head + markBegin + b.tables() + markEnd + tail}
-	for name, draw := range map[string]func() *picture{"failover.svg": b.timeline, "outage.svg": b.outageChart, "cost.svg": b.costChart} {
+	for name, draw := range map[string]func() *draw.Picture{"failover.svg": b.timeline, "outage.svg": b.outageChart, "cost.svg": b.costChart} {
 		files[filepath.Join(docs, name)] = draw().String()
 	}
 	for path, text := range files {
