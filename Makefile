@@ -144,6 +144,14 @@ faults: modules ## play every fault on a cluster, and hold what is seen against 
 	$(BUILD) -o bin/play-faults ./test/faults
 	$(CONTAIN) bin/play-faults $(FAULTFLAGS)
 
+.PHONY: reference
+reference: ## write docs/configuration.md and docs/commands.md, of the manual pages
+	go test -count=1 -run '^TestMarkdown$$' ./packaging/man -rewrite
+
+.PHONY: panels
+panels: modules ## record a story, and draw the dashboard's key panels of it
+	$(CONTAIN) go run ./test/panels -record
+
 .PHONY: cover
 cover: ROOMS = ./agent/...,./cmd/...,./config,./health,./systemd,./vip,./vrrp/...
 cover: OF = $(filter-out github.com/vipd/vipd/test github.com/vipd/vipd/test/%,$(1))
