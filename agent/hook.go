@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -132,45 +131,48 @@ func (h *hook) run(ctx context.Context) {
 	}
 }
 
-// perform runs the command once.
+// perform runs the command once, and waits until it is gone or ctx ends: runs follow
+// each other.
 func (h *hook) perform(ctx context.Context, o occasion) {
 	log := h.log.With(slog.String("event", string(o.event)))
 	if o.skipped > 0 {
 		log.Warn("the hook is too slow for what happens: some of it was left out", slog.Int("count", o.skipped))
 	}
 	began := time.Now()
-	err := h.command(ctx, log, o)
+	gone, err := h.command(ctx, log, o)
 	h.mu.Lock()
 	h.failed = err
 	h.mu.Unlock()
 	if err != nil {
 		log.Warn("the hook failed", slog.String("error", err.Error()))
+		select {
+		case <-gone:
+		case <-ctx.Done():
+		}
 		return
 	}
 	log.Info("the hook has run", slog.Duration("took", time.Since(began).Round(time.Millisecond)))
 }
 
-func (h *hook) command(ctx context.Context, log *slog.Logger, o occasion) error {
+// command runs it. What it starts is gone when gone is closed, which is at once unless
+// it cannot be killed.
+func (h *hook) command(ctx context.Context, log *slog.Logger, o occasion) (gone <-chan struct{}, err error) {
 	limited, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
 	defer cancel()
 	out := &lineLog{log: log}
-	cmd := health.Program(limited, h.cfg.Command)
-	cmd.Env = slices.Concat(surroundings(), o.vars, []string{fmt.Sprintf("VIPD_SKIPPED=%d", o.skipped)})
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := health.Start(cmd); err != nil {
-		return fmt.Errorf("cannot run it: %w", err)
+	env := slices.Concat(surroundings(), o.vars, []string{fmt.Sprintf("VIPD_SKIPPED=%d", o.skipped)})
+	gone, err = health.Run(limited, h.cfg.Command, env, out)
+	if errors.Is(err, health.ErrStuck) { // out may still be written to
+		return gone, err
 	}
-	err := cmd.Wait()
 	out.end()
 	switch {
 	case ctx.Err() != nil:
-		return errors.New("killed, for the agent ended")
+		return gone, errors.New("killed, for the agent ended")
 	case limited.Err() != nil:
-		return fmt.Errorf("killed after %s", h.cfg.Timeout)
-	case errors.Is(err, exec.ErrWaitDelay): // a child of its goes on
-		return nil
+		return gone, fmt.Errorf("killed after %s", h.cfg.Timeout)
 	}
-	return err
+	return gone, err
 }
 
 func (h *hook) failure() error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,9 +17,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -211,6 +215,55 @@ func TestHooksEndWithAgent(t *testing.T) {
 	}
 }
 
+// hold keeps a process from ending before the test does, as a disk does that hangs. It
+// is traced by another that stands still: the kernel lets nobody see the end of it then.
+func hold(t *testing.T, pid int) {
+	t.Helper()
+	lab.Require(t, "perl")
+	tracer := exec.Command("perl", "-e", `my ($call, @args) = map { $_ + 0 } @ARGV; $| = 1; print syscall($call, @args); <STDIN>`,
+		strconv.Itoa(unix.SYS_PTRACE), strconv.Itoa(unix.PTRACE_SEIZE), strconv.Itoa(pid), "0", "0")
+	in, err := tracer.StdinPipe()
+	must(t, err)
+	out, err := tracer.StdoutPipe()
+	must(t, err)
+	must(t, tracer.Start())
+	t.Cleanup(func() { in.Close(); tracer.Wait() })
+	answer := make([]byte, 10)
+	if n, _ := out.Read(answer); !bytes.HasPrefix(answer[:n], []byte("0")) {
+		t.Fatalf("ptrace: %q, want 0", answer[:n])
+	}
+}
+
+// The agent ends although a hook cannot be killed.
+func TestHooksEndWithoutWhatHangs(t *testing.T) {
+	s := newStage(t, "echo $$ >new; mv new pid; exec sleep 600", time.Hour, config.OnActive)
+	s.tell(became(vrrp.Active, "k3s", ""))
+	hold(t, s.child())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.end(0) }()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the end waits for the hook")
+	}
+	s.logs(health.ErrStuck.Error())
+}
+
+// A hook that cannot be killed is not run beside itself, and what comes meanwhile is told later.
+func TestHookThatHangs(t *testing.T) {
+	s := newStage(t, "echo $$ >new; mv new pid; echo $VIPD_CAUSE >>out; exec sleep 600", 2*time.Second, config.OnActive)
+	s.tell(became(vrrp.Active, "k3s", "first"))
+	hold(t, s.child())
+	s.logs(health.ErrStuck.Error())
+	s.tell(became(vrrp.Active, "k3s", "second"))
+	k := s.running[0]
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if got := s.file("out"); got != "first\n" || len(k.waiting) != 1 {
+		t.Errorf("run on %q, %d wait", got, len(k.waiting))
+	}
+}
+
 func TestHookFails(t *testing.T) {
 	s := newStage(t, "echo no such route >&2; exit 3", time.Minute, config.OnActive)
 	s.tell(became(vrrp.Active, "k3s", ""))
@@ -221,7 +274,7 @@ func TestHookFails(t *testing.T) {
 		t.Errorf("problems of a hook that is gone: %q", got)
 	}
 	s.tell(became(vrrp.Active, "k3s", ""))
-	s.logs("cannot run it: fork/exec /nonexistent: no such file or directory")
+	s.logs("cannot run /nonexistent: fork/exec /nonexistent: no such file or directory")
 }
 
 // A reload leaves hooks alone that stay, and lets one that goes end its run.

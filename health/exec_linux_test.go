@@ -54,7 +54,7 @@ func TestExecTimeoutKillsChildren(t *testing.T) {
 	check := shell("sleep 60 & echo $! >" + file + ".new && mv " + file + ".new " + file + "; wait")
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
-	go func() { failed <- check.askExec(ctx) }()
+	go func() { failed <- (&execProbe{check: check}).ask(ctx) }()
 	pid := await(t, "the child's pid", func() (int, bool) {
 		text, err := os.ReadFile(file)
 		pid, bad := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -114,7 +114,7 @@ func TestExecRunsAtNormalPriority(t *testing.T) {
 	if string(inherited) != "2\n" {
 		t.Fatalf("policy of a child as it comes: %q, want 2 (SCHED_RR)", inherited)
 	}
-	err := shell(policy).askExec(t.Context())
+	err := (&execProbe{check: shell(policy)}).ask(t.Context())
 	if err == nil || err.Error() != "exit status 1: 0" {
 		t.Errorf("policy of a child: %v, want 0 (SCHED_OTHER)", err)
 	}
@@ -147,7 +147,7 @@ func TestExecRunsWithoutCapabilities(t *testing.T) {
 	if want := "CapEff:\t0000000000002004\n"; string(inherited) != want {
 		t.Fatalf("capabilities of a child as they come: %q, want %q", inherited, want)
 	}
-	err := shell(effective).askExec(t.Context())
+	err := (&execProbe{check: shell(effective)}).ask(t.Context())
 	if want := "exit status 1: CapEff:0000000000000000"; err == nil || err.Error() != want {
 		t.Errorf("capabilities of a child: %q, want %q", err, want)
 	}

@@ -25,9 +25,9 @@ type httpProbe struct {
 	want      int
 	timeout   time.Duration
 
-	load func(serverName string) (*credentials, error)
-	used atomic.Pointer[credentials] // by the youngest connection
-	lost func()
+	files loader
+	used  atomic.Pointer[credentials] // by the youngest connection
+	lost  func()
 }
 
 // maxBody is how much of an answer is read. A server's whole list of checks
@@ -45,7 +45,7 @@ func newHTTPProbe(ctx context.Context, u *url.URL, timeout time.Duration, load f
 		addr:    u.Host,
 		want:    http.StatusOK,
 		timeout: timeout,
-		load:    load,
+		files:   newLoader(load),
 		lost:    lost,
 	}
 	p.transport = &http.Transport{
@@ -66,7 +66,7 @@ func newHTTPProbe(ctx context.Context, u *url.URL, timeout time.Duration, load f
 func (p *httpProbe) close() { p.transport.CloseIdleConnections() }
 
 func (p *httpProbe) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	creds, err := p.load(p.request.URL.Hostname())
+	creds, err := p.files.load(ctx, p.request.URL.Hostname())
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +132,8 @@ func (p *httpProbe) explain(err error) error {
 		return known
 	case refused(err):
 		return &fault{"connection refused: nothing listens on " + p.addr, err}
+	case timedOut(err) && p.files.hangs():
+		return &fault{filesHang, err}
 	case timedOut(err):
 		return &fault{fmt.Sprintf("no answer from %s within %s", p.path, p.timeout), err}
 	case broken(err):

@@ -82,8 +82,9 @@ func New(checks []Check, opts Options) (*Monitor, error) {
 	return m, nil
 }
 
-// Run probes until ctx ends, and returns when all of its probes have ended. It
-// can be called once. It returns nil.
+// Run probes until ctx ends, and returns when all of its probes have ended. What hangs
+// in the kernel, a program or the reading of a file, is left behind. It can be called
+// once. It returns nil.
 func (m *Monitor) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup

@@ -26,7 +26,8 @@ func (r *runner) probes(ctx context.Context) (list []probe, closeAll func()) {
 		list = []probe{newProbe(Alive, c.Timeout, c.inFlight(c.Timeout), c.askTCP)}
 	case typeExec:
 		// A program is not meant to run beside itself.
-		list = []probe{newProbe(Alive, c.Timeout, 1, c.askExec)}
+		p := &execProbe{check: c}
+		list = []probe{newProbe(Alive, c.Timeout, 1, p.ask)}
 	case typeSystemd:
 		list = []probe{newProbe(Alive, c.Timeout, plenty, r.unit.ask)}
 	case typeNone:
