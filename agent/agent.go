@@ -286,6 +286,10 @@ func (a *Agent) inherit() {
 	if err != nil {
 		a.record.failed("the saved state is of no use", err)
 	}
+	s.Sequences = s.sequencesAt(a.clock.now())
+	if a.auth.byTime() {
+		a.clock.day.restore(s.ClockAhead)
+	}
 	a.state, a.drained = s, s.Drained
 	a.ready.Store(s.HasBeenReady)
 	if s.Drained {
@@ -333,6 +337,7 @@ func (a *Agent) add(s share) {
 	r := newRouter(i, s.vip, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
 	ctx, stop := context.WithCancel(a.ctx)
 	r.marks = a.state.Marks[i.String()]
+	r.sequence.Restore(a.state.Sequences[i.String()])
 	r.inherited = a.state.Routers[i.String()].SentAt
 	a.routers[i] = &placed{router: r, stop: stop}
 	a.running.Go(func() { r.run(ctx) })
@@ -584,6 +589,9 @@ func (a *Agent) retire(p *placed) {
 	if s != nil {
 		s.remove(a.ctx, p.router)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state.note(p.router) // its last words are signed too
 }
 
 func (a *Agent) all() []*placed {

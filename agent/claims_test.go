@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"context"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -93,6 +95,42 @@ func TestRouterTwoThieves(t *testing.T) {
 		}
 		if got := g.claims.current(time.Now()); len(got) != 2 {
 			t.Errorf("the status says %q", got)
+		}
+	})
+}
+
+// Of several addresses each is asked for: that nobody has the first does not use up the
+// time for the others.
+func TestConflictOfTheSecondAddress(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		cfg := vipConfig()
+		second := netip.MustParseAddr("198.51.100.101")
+		cfg.Addresses = append(cfg.Addresses, second)
+		g := newRig(t, cfg, nil)
+		g.active()
+		g.pass(time.Second)
+		s := newSegment("lo", vrrp.IPv4, g.clock, g.record)
+		ask := func(ctx context.Context, _ *net.Interface, a netip.Addr) (net.HardwareAddr, bool, error) {
+			var answer <-chan time.Time
+			if a == second {
+				answer = time.After(time.Millisecond)
+			}
+			select {
+			case <-answer:
+				return thief.MAC, true, nil
+			case <-ctx.Done():
+				return nil, false, nil
+			}
+		}
+		if !s.conflicts(t.Context(), g.router, lo.Index, cfg.Addresses, ask) {
+			t.Error("the conflict was not found")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if s.conflicts(ctx, g.router, lo.Index, cfg.Addresses, ask) {
+			t.Error("it goes on asking after the router's end")
 		}
 	})
 }

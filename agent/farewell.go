@@ -67,12 +67,13 @@ func (w *farewell) failed(name string, err error) {
 func (w *farewell) gather(saved state) {
 	// Credentials end with the process that had them.
 	keys, silent := readAuth(saved.Auth)
+	sequences := saved.sequencesAt(w.clock.now())
 	for _, name := range slices.Sorted(maps.Keys(saved.Routers)) {
 		s := saved.Routers[name]
 		if s.State != vrrp.Active.String() {
 			continue
 		}
-		p, err := newParting(w.clock, name, s, keys)
+		p, err := newParting(w.clock, name, s, keys, sequences[name])
 		if err == nil {
 			p.silent = silent
 			err = w.connect(p, s.Interface)

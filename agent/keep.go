@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -107,7 +106,7 @@ func (a *Agent) saveState(restarting bool) error {
 	if a.auth != nil {
 		s.Auth = a.auth.cfg
 	}
-	s.Marks = a.marks()
+	a.guard(&s)
 	for i, p := range a.routers {
 		v := p.router.snapshot()
 		saved := savedState{State: v.state.String(), Interface: v.iface, VRID: v.cfg.VRID, Source: v.src.String(), SentAt: v.sentAt, Interval: v.cfg.AdvertInterval,
@@ -121,27 +120,21 @@ func (a *Agent) saveState(restarting bool) error {
 	return a.write(s, restarting)
 }
 
-// marks returns what guards against replays. The caller holds a.mu.
-func (a *Agent) marks() map[string]map[netip.Addr]uint64 {
-	all := maps.Clone(a.state.Marks) // also of those that have heard nobody yet
-	for i, p := range a.routers {
-		in := p.router.inspector.Load()
-		if in == nil || in.Verifier == nil {
-			continue
-		}
-		if all == nil {
-			all = make(map[string]map[netip.Addr]uint64)
-		}
-		all[i.String()] = in.Verifier.Marks()
+// guard notes in s what guards against replays. The caller holds a.mu.
+func (a *Agent) guard(s *state) {
+	s.Marks, s.Sequences = maps.Clone(a.state.Marks), maps.Clone(a.state.Sequences) // also of those that have heard nobody yet
+	for _, p := range a.routers {
+		s.note(p.router)
 	}
-	return all
+	s.ClockAhead = a.clock.day.known()
 }
 
 // forgetState leaves only what is to survive a stop: whether the node is drained, and
 // what guards against replays.
 func (a *Agent) forgetState() {
 	a.mu.Lock()
-	s := state{BootID: a.state.BootID, Drained: a.drained, Marks: a.marks()}
+	s := state{BootID: a.state.BootID, Drained: a.drained, Saved: a.clock.now()}
+	a.guard(&s)
 	a.mu.Unlock()
 	if err := a.write(s, true); err != nil {
 		a.record.failed("save the state", err)

@@ -35,7 +35,8 @@ type parting struct {
 	taken  chan struct{} // closed when another was heard
 }
 
-func newParting(c clock, name string, s savedState, keys *auth) (*parting, error) {
+// newParting goes on after the last sequence that the agent may have signed with.
+func newParting(c clock, name string, s savedState, keys *auth, last uint64) (*parting, error) {
 	src, err := netip.ParseAddr(s.Source)
 	if err != nil {
 		return nil, fmt.Errorf("read its source address: %w", err)
@@ -50,6 +51,7 @@ func newParting(c clock, name string, s savedState, keys *auth) (*parting, error
 	f := vrrp.FamilyOf(v.Addresses[0])
 	v.Name = strings.TrimSuffix(name, "/"+f.String())
 	r := &router{id: id{v.Name, f}, clock: c, record: newRecorder(nil)}
+	r.sequence.Restore(last)
 	r.take(v, keys)
 	r.link = &link{src: src}
 	return &parting{name: name, router: r, taken: make(chan struct{})}, nil

@@ -62,6 +62,7 @@ func (s *segment) openEar(ctx context.Context, p *port, ifi *net.Interface) erro
 	if err != nil {
 		return err
 	}
+	ear.Sibling = func(other string, addr netip.Addr) { s.record.sibling(ifi.Name, other, addr) }
 	p.ifi, p.ear = ifi, ear
 	ctx, p.deafen = context.WithCancel(ctx)
 	p.wg.Go(func() { s.ended(p, "the announcement watch", ear.Run(ctx)) })

@@ -268,9 +268,18 @@ func (r *recorder) waiting(iface string, f vrrp.Family, why string) {
 	}
 }
 
+// sibling logs, once a minute, that another interface of this host answers for an address.
+func (r *recorder) sibling(iface, other string, addr netip.Addr) {
+	if r.first("sibling " + iface + other + addr.String()) {
+		words := "another interface of this host answers too: sysctl net.ipv4.conf." + other + ".arp_ignore=1"
+		r.put(entry{level: slog.LevelWarn, msg: words, attrs: []slog.Attr{
+			slog.String("address", addr.String()), slog.String("interface", iface), slog.String("other", other)}})
+	}
+}
+
 // clockSet logs that the host's clock was set, and what follows.
 func (r *recorder) clockSet(words string, by time.Duration) {
-	r.put(entry{level: slog.LevelWarn, msg: words, attrs: []slog.Attr{slog.Duration("by", by)}})
+	r.put(entry{level: slog.LevelWarn, msg: words, saves: true, attrs: []slog.Attr{slog.Duration("by", by)}})
 }
 
 // failed logs, once a minute, an error that the agent can go on after.

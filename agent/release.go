@@ -31,6 +31,7 @@ func Release(ctx context.Context, configPath, runtimeDir string) ([]string, erro
 	if saved.Restarting && c.now().Sub(saved.Saved) < vip.Lease {
 		return []string{"the agent is being restarted: the addresses stay"}, nil
 	}
+	c.day = saved.timeOfDay(time.Now, c.now)
 	vips, cfgErr := configured(configPath)
 	var addrs, virtual []netip.Addr
 	for _, s := range saved.Routers {
@@ -61,9 +62,13 @@ func configured(path string) ([]config.VIP, error) {
 	return cfg.VIPs, nil
 }
 
-// forget leaves of the state what survives a stop.
+// forget leaves of the state what survives a stop. The farewell used sequences beyond
+// those that were saved, but no more than time has for: see sequencesAt.
 func forget(saved state, runtimeDir string) error {
-	return state{BootID: saved.BootID, Drained: saved.Drained, Marks: saved.Marks}.save(runtimeDir)
+	return state{
+		BootID: saved.BootID, Drained: saved.Drained, Saved: saved.Saved,
+		Marks: saved.Marks, Sequences: saved.Sequences, ClockAhead: saved.ClockAhead,
+	}.save(runtimeDir)
 }
 
 // answers reports whether an agent listens on a control socket.

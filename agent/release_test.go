@@ -140,6 +140,47 @@ func TestReleaseWithBadFile(t *testing.T) {
 	}
 }
 
+// What it signs comes after all that the dead agent said, by the time that the agent went
+// by, or nobody would believe that it left.
+func TestReleaseSignsAfterTheAgent(t *testing.T) {
+	const hour = time.Hour
+	c, err := newClock()
+	must(t, err)
+	for name, tt := range map[string]struct {
+		replay config.AntiReplay
+		change func(*state)
+	}{
+		"the clock was set back": {config.ByMonotonic, func(s *state) {
+			s.Sequences = map[string]uint64{"v1/IPv4": uint64(time.Now().Add(hour).Unix()) << 32}
+		}},
+		"the clock was wrong": {config.ByTime, func(s *state) {
+			s.ClockAhead = time.Duration(time.Now().Add(hour).UnixNano()) - time.Duration(s.Saved)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wired(t)
+			wire := far(t)
+			key := filepath.Join(t.TempDir(), "key")
+			must(t, os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600))
+			configPath, dir := died(t, 1, func(s *state) {
+				s.Saved = c.now()
+				s.Auth = &config.Auth{Mode: config.Enforce, ActiveKey: 1, Keys: []config.Key{{ID: 1, File: key}}, AntiReplay: tt.replay}
+				tt.change(s)
+			})
+			await := release(t, configPath, dir)
+			said := leaves(t, wire, 1)
+			if len(said) < 12+vrrp.TrailerLen {
+				t.Fatalf("it is not signed: %x", said)
+			}
+			if got := time.Unix(int64(binary.BigEndian.Uint32(said[16:])), 0); time.Until(got) < hour-time.Minute {
+				t.Errorf("signed at %v, which is refused", got)
+			}
+			_, err := await()
+			must(t, err)
+		})
+	}
+}
+
 // An address goes when its own successor is there, whatever becomes of the others.
 func TestReleaseEachByItself(t *testing.T) {
 	wired(t)

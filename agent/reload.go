@@ -123,13 +123,15 @@ func goesOn(c config.Change, f vrrp.Family) bool {
 		slices.Equal(ofFamily(o.Addresses, f), ofFamily(n.Addresses, f))
 }
 
-// takeOut takes routers out of the agent; they still run.
+// takeOut takes routers out of the agent; they still run. What guards against replays
+// stays, for those that are made anew.
 func (a *Agent) takeOut(gone []share) []*placed {
 	var out []*placed
 	for _, s := range gone {
 		if p := a.routers[s.id()]; p != nil {
 			out = append(out, p)
 			delete(a.routers, s.id())
+			a.state.note(p.router)
 		}
 	}
 	a.publishLive()

@@ -83,6 +83,7 @@ type router struct {
 	auth      atomic.Pointer[auth]
 	inspector atomic.Pointer[vrrp.Inspector]
 	marks     map[netip.Addr]uint64 // of the peers' signatures, before a restart
+	sequence  vrrp.Sequence         // of our own
 	counters  vrrp.Counters
 	sent      [2]atomic.Uint64 // advertisements, and those of priority 0
 	dropped   atomic.Uint64    // advertisements for which there was no room
@@ -135,11 +136,10 @@ func (r *router) take(cfg config.VIP, a *auth) {
 	r.auth.Store(a)
 	r.addrs = ofFamily(cfg.Addresses, r.id.Family)
 	r.packet = vrrp.Packet{Version: 3, VRID: cfg.VRID, Interval: cfg.AdvertInterval, Addrs: wireOrder(r.addrs)}
-	signer := a.signer(cfg.AdvertInterval)
-	if signer != nil {
-		signer.Inherit(r.signer)
+	r.signer = a.signer(cfg.AdvertInterval)
+	if r.signer != nil {
+		r.signer.Continue(&r.sequence)
 	}
-	r.signer = signer
 }
 
 func (r *router) machineConfig(hasReady bool) vrrp.Config {

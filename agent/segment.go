@@ -281,6 +281,10 @@ func (s *segment) up(ctx context.Context, ifi *net.Interface, src netip.Addr) er
 	}
 	s.src, s.waiting = src, false
 	for _, m := range s.members {
+		if name, gone := m.bereft(); gone {
+			s.record.failed("making the interface of the virtual MAC anew", errors.New("something removed "+name))
+			s.detach(m)
+		}
 		if m.holder == nil {
 			s.blocked(m, s.attach(ctx, m))
 			continue
@@ -288,6 +292,16 @@ func (s *segment) up(ctx context.Context, ifi *net.Interface, src netip.Addr) er
 		s.blocked(m, s.follow(m))
 	}
 	return s.watchAddrs()
+}
+
+// bereft reports whether something has removed the interface of a member's virtual MAC.
+func (m *member) bereft() (name string, gone bool) {
+	if m.sender == nil {
+		return "", false
+	}
+	link := m.holder.Link()
+	_, err := net.InterfaceByIndex(link.Index)
+	return link.Name, err != nil && !unseen(err)
 }
 
 // blocked notes what keeps one router of the segment from running, or that
@@ -526,11 +540,14 @@ func (s *segment) conflicts(ctx context.Context, r *router, index int, addrs []n
 	if err != nil {
 		return false // it is gone, which is told too
 	}
-	ctx, cancel := context.WithTimeout(ctx, conflictTime)
-	defer cancel()
 	var any bool
 	for _, a := range addrs {
-		mac, found, err := ask(ctx, ifi, a)
+		asking, cancel := context.WithTimeout(ctx, conflictTime)
+		mac, found, err := ask(asking, ifi, a)
+		cancel()
+		if ctx.Err() != nil {
+			return false
+		}
 		if err != nil {
 			s.record.failed("look for another station with "+a.String(), err)
 		}

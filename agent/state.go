@@ -31,6 +31,12 @@ type state struct {
 	// Marks are, by router, the last sequence of each peer that signs: what was recorded
 	// before a restart is not accepted after it.
 	Marks map[string]map[netip.Addr]uint64 `json:"marks,omitempty"`
+	// Sequences are, by router, the last that this node had signed with when it saved. A
+	// clock that was set back may be behind them.
+	Sequences map[string]uint64 `json:"sequences,omitempty"`
+	// ClockAhead is by how much the time that signatures go by is ahead of the monotonic
+	// clock. 0: they go by the host's clock, which nobody vouches for.
+	ClockAhead time.Duration `json:"clock_ahead,omitempty"`
 	// Auth tells where the keys are kept; it holds none.
 	Auth *config.Auth `json:"auth,omitempty"`
 }
@@ -54,6 +60,45 @@ type savedState struct {
 // its peers have not missed it yet.
 func (s savedState) mayResume(now vrrp.Instant) bool {
 	return s.State == vrrp.Active.String() && now.Sub(s.SentAt) < 3*s.Interval
+}
+
+// note notes what guards against replays of a router's advertisements, and of its peers'.
+func (s *state) note(r *router) {
+	name := r.id.String()
+	if last := r.sequence.Last(); last > 0 {
+		if s.Sequences == nil {
+			s.Sequences = make(map[string]uint64)
+		}
+		s.Sequences[name] = last
+	}
+	if in := r.inspector.Load(); in != nil && in.Verifier != nil {
+		if s.Marks == nil {
+			s.Marks = make(map[string]map[netip.Addr]uint64)
+		}
+		s.Marks[name] = in.Verifier.Marks()
+	}
+}
+
+// sequencesAt returns the saved sequences with a margin for those that were used since,
+// for the state may be a minute old. Each advertisement takes the clock, or adds one to
+// the last if the clock is behind that, and a second has room for 2^32: so the sequences
+// went on no faster than time, and the monotonic clock, which time services slew alike,
+// tells how much has passed. It is no more than that, or the sequence would run ahead
+// further with each restart, and out of the window of mode time. What it does not cover
+// is a clock that was set forward and back again since.
+func (s state) sequencesAt(now vrrp.Instant) map[string]uint64 {
+	out := make(map[string]uint64)
+	for name, last := range s.Sequences {
+		out[name] = vrrp.SequenceAfter(last, max(0, now.Sub(s.Saved)))
+	}
+	return out
+}
+
+// timeOfDay returns the time that the saved agent signed by.
+func (s state) timeOfDay(host func() time.Time, elapsed func() vrrp.Instant) *timeOfDay {
+	t := &timeOfDay{read: host, elapsed: elapsed, stepped: func() {}}
+	t.restore(s.ClockAhead)
+	return t
 }
 
 func statePath(dir string) string { return filepath.Join(dir, "state.json") }

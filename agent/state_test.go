@@ -26,6 +26,8 @@ func TestStateRoundTrip(t *testing.T) {
 			State: "Active", Interface: "eth0", VRID: 51, Addresses: []string{"198.51.100.100"}, Source: "198.51.100.1",
 			SentAt: 5, Interval: interval, Peers: []netip.Addr{peer}, Checksum: config.RFC9568, VirtualMAC: true,
 		}},
+		Marks:     map[string]map[netip.Addr]uint64{"k3s/IPv4": {peer: 1<<63 + 1}},
+		Sequences: map[string]uint64{"k3s/IPv4": 1<<63 + 3}, ClockAhead: 50*365*24*time.Hour + 1,
 		Auth: &config.Auth{Mode: config.Enforce, ActiveKey: 2, Keys: []config.Key{{ID: 2, File: "/etc/vipd/keys/2"}}, AntiReplay: config.ByTime},
 	}
 	for range 2 { // the second replaces the first
@@ -139,10 +141,13 @@ func TestForgetKeeps(t *testing.T) {
 	boot, err := bootID()
 	must(t, err)
 	marks := map[string]map[netip.Addr]uint64{"k3s/IPv4": {netip.MustParseAddr("198.51.100.11"): 7}}
-	must(t, forget(state{BootID: boot, Drained: true, HasBeenReady: true, Marks: marks, Routers: map[string]savedState{"k3s/IPv4": {State: "Active"}}}, dir))
+	want := state{BootID: boot, Drained: true, Saved: 7, Marks: marks, Sequences: map[string]uint64{"k3s/IPv4": 8}, ClockAhead: 9}
+	saved := want
+	saved.HasBeenReady, saved.Restarting, saved.Routers = true, true, map[string]savedState{"k3s/IPv4": {State: "Active"}}
+	must(t, forget(saved, dir))
 	got, err := loadState(dir)
 	must(t, err)
-	if d := cmp.Diff(state{BootID: boot, Drained: true, Marks: marks}, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
+	if d := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }

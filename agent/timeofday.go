@@ -62,6 +62,27 @@ func (t *timeOfDay) trust() {
 	t.seen, t.trusted = t.ahead, true
 }
 
+// known returns by how much the time that was known to be right is ahead of the monotonic
+// clock; 0: none was.
+func (t *timeOfDay) known() time.Duration {
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.trusted {
+		return 0
+	}
+	return t.ahead
+}
+
+// restore has it go by what a predecessor knew to be right on this boot.
+func (t *timeOfDay) restore(known time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ahead, t.seen, t.trusted = known, known, known != 0
+}
+
 // host returns the host's clock where signatures go by another time.
 func (t *timeOfDay) host() (wall time.Time, differs bool) {
 	if t == nil || t.off() == 0 {

@@ -72,7 +72,7 @@ func (a *Agent) believe(why error) {
 		day.trust()
 	case !errors.Is(why, errUnsynchronised):
 		day.follow() // nothing will tell when it is right again
-	case by != 0 && a.barred == nil:
+	case by != 0 && (a.barred == nil || a.barred == errClockNotAsked): // it was set under the predecessor
 		a.record.clockSet("the clock was set, and is not synchronised: signatures go by what it was before", by)
 	}
 }

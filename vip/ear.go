@@ -27,6 +27,11 @@ type Ear struct {
 	f      vrrp.Family
 	report func(Heard)
 	conn   *packet.Conn
+	host   hostMACs
+
+	// Sibling, unless it is nil, is told of an address that another interface of this
+	// host answers for, which Run does not report. It is set before Run, and must not block.
+	Sibling func(name string, addr netip.Addr)
 
 	mu    sync.Mutex
 	addrs []netip.Addr
@@ -47,8 +52,8 @@ const (
 )
 
 // NewEar opens the socket. It hears nothing before Watch is called. Frames with
-// the interface's own MAC are not reported; a virtual MAC is shared with others
-// and is. report is called from Run and must not block.
+// the MAC of one of the host's interfaces are not reported; a virtual MAC is shared with
+// others and is. report is called from Run and must not block.
 func NewEar(ifi *net.Interface, f vrrp.Family, report func(Heard)) (*Ear, error) {
 	e := &Ear{ifi: ifi, f: f, report: report}
 	protocol := unix.ETH_P_ARP
@@ -125,9 +130,18 @@ func (e *Ear) hear(frame []byte) {
 	e.mu.Lock()
 	watched := slices.Contains(e.addrs, h.Addr)
 	e.mu.Unlock()
-	if watched {
-		e.report(h)
+	if !watched {
+		return
 	}
+	// By default the kernel answers by every interface for all addresses of the host
+	// (arp_ignore = 0), so that a second one in the same network answers the first.
+	if name, ours := e.host.interfaceOf(h.MAC); ours {
+		if e.Sibling != nil {
+			e.Sibling(name, h.Addr)
+		}
+		return
+	}
+	e.report(h)
 }
 
 func sleepUntil(ctx context.Context, t time.Time) bool {

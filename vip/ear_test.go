@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/mdlayher/arp"
+
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
 )
@@ -50,6 +53,58 @@ func TestEarHearsTheSuccessor(t *testing.T) {
 				t.Errorf("heard %+v, want %v at %v", got, v, eth0(t, b).HardwareAddr)
 			}
 		})
+	}
+}
+
+// A host with two interfaces in one network answers by the second what it asks through
+// the first. That is no other station. A virtual MAC may be another router's all the same.
+func TestEarKnowsTheHost(t *testing.T) {
+	asker, second := net.HardwareAddr{2, 0, 0, 0, 0, 1}, net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	virtual := vrrp.VirtualMAC(vrrp.IPv4, 51)
+	for _, tt := range []struct {
+		name              string
+		by                net.HardwareAddr
+		reported, sibling bool
+	}{
+		{name: "itself", by: asker},
+		{name: "its second interface", by: second, sibling: true},
+		{name: "another station", by: testMAC, reported: true},
+		{name: "a virtual MAC that is here too", by: virtual[:], reported: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var reported, sibling bool
+			e := &Ear{
+				ifi: &net.Interface{Name: lab.Interface, HardwareAddr: asker}, f: vrrp.IPv4, addrs: []netip.Addr{vip4},
+				report:  func(Heard) { reported = true },
+				Sibling: func(name string, a netip.Addr) { sibling = name == "eth1" && a == vip4 },
+				host:    hostMACs{listed: time.Now(), names: map[string]string{string(second): "eth1", string(virtual[:]): "vipd51-4"}},
+			}
+			e.hear(arpFrame(arp.OperationReply, tt.by, vip4, asker, netip.IPv4Unspecified()))
+			if reported != tt.reported || sibling != tt.sibling {
+				t.Errorf("reported as another station: %v, as this host: %v", reported, sibling)
+			}
+		})
+	}
+}
+
+func TestHostMACs(t *testing.T) {
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, got := make(map[string]string), make(map[string]string)
+	var m hostMACs
+	for _, i := range all {
+		if len(i.HardwareAddr) == macLen && !isVirtual(i.HardwareAddr) {
+			want[i.HardwareAddr.String()] = i.Name // several may share it
+			got[i.HardwareAddr.String()], _ = m.interfaceOf(i.HardwareAddr)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if name, found := m.interfaceOf(testMAC); found {
+		t.Errorf("%v is said to be %s", testMAC, name)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -100,22 +101,33 @@ type Signer struct {
 	window time.Duration
 	replay AntiReplay
 	digest *digest
-	last   uint64
+	used   *Sequence
+}
+
+// Sequence is the last sequence that this node has signed with for a virtual router. It
+// outlasts its Signers, and may be read beside the goroutine that signs.
+type Sequence struct{ last atomic.Uint64 }
+
+// Last returns it; 0: nothing was signed yet.
+func (q *Sequence) Last() uint64 { return q.last.Load() }
+
+// Restore has signatures go on after last. It is called before the first.
+func (q *Sequence) Restore(last uint64) { q.last.Store(last) }
+
+// SequenceAfter returns the sequence that is later by d.
+func SequenceAfter(seq uint64, d time.Duration) uint64 {
+	return seq + uint64(d/time.Second)<<32 + uint64(d%time.Second)<<32/uint64(time.Second)
 }
 
 // NewSigner returns a Signer that signs with key k. The window is that of the
 // receivers.
 func NewSigner(k Key, replay AntiReplay, window time.Duration) *Signer {
-	return &Signer{keyID: k.ID, window: window, replay: replay, digest: newDigest(k)}
+	return &Signer{keyID: k.ID, window: window, replay: replay, digest: newDigest(k), used: new(Sequence)}
 }
 
-// Inherit goes on after the last sequence of older, so that a reload does not
-// repeat one that the receivers have seen.
-func (s *Signer) Inherit(older *Signer) {
-	if older != nil {
-		s.last = older.last
-	}
-}
+// Continue goes on after used, and keeps it, so that a Signer with another key does not
+// repeat a sequence that the receivers have seen.
+func (s *Signer) Continue(used *Sequence) { s.used = used }
 
 // Append appends the trailer of message pdu, which src sends, to b.
 func (s *Signer) Append(b, pdu []byte, src netip.Addr, wall time.Time) []byte {
@@ -129,13 +141,13 @@ func (s *Signer) Append(b, pdu []byte, src netip.Addr, wall time.Time) []byte {
 // the clock did not move. If the clock went back further than the receivers'
 // window, what follows the last one would be stale there: begin at the clock again.
 func (s *Signer) next(wall time.Time) uint64 {
-	seq := sequence(wall)
-	ahead := time.Duration(int64(s.last>>32)-int64(seq>>32)) * time.Second
+	seq, last := sequence(wall), s.used.Last()
+	ahead := time.Duration(int64(last>>32)-int64(seq>>32)) * time.Second
 	restart := s.replay == ReplayTime && ahead > s.window
-	if seq <= s.last && !restart {
-		seq = s.last + 1
+	if seq <= last && !restart {
+		seq = last + 1
 	}
-	s.last = seq
+	s.used.last.Store(seq)
 	return seq
 }
 

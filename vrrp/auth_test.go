@@ -34,7 +34,7 @@ func pdu() []byte { return goldenIPv4.Append(nil, sender, IPv4.Group(), Checksum
 // trailerWith returns the trailer of b that carries the given sequence.
 func trailerWith(k Key, seq uint64, b []byte) []byte {
 	s := NewSigner(k, ReplayMonotonic, testWindow)
-	s.last = seq - 1
+	s.used.Restore(seq - 1)
 	return s.Append(nil, b, sender, time.Unix(0, 0))
 }
 
@@ -409,14 +409,43 @@ func TestVerifierRemembersThemAll(t *testing.T) {
 	}
 }
 
-// TestSignerInherits is a reload while the clock stands still.
-func TestSignerInherits(t *testing.T) {
+// TestSignerContinues is a reload while the clock stands still.
+func TestSignerContinues(t *testing.T) {
+	var used Sequence
 	older, newer := NewSigner(key1, ReplayTime, testWindow), NewSigner(key7, ReplayTime, testWindow)
+	older.Continue(&used)
+	newer.Continue(&used)
 	last := older.next(goldenTime)
-	newer.Inherit(older)
-	newer.Inherit(nil)
-	if got := newer.next(goldenTime); got != last+1 {
-		t.Errorf("%x after %x", got, last)
+	if got := newer.next(goldenTime); got != last+1 || used.Last() != got {
+		t.Errorf("%x after %x, and %x is remembered", got, last, used.Last())
+	}
+}
+
+// TestSignerRestored is a restart after the clock was set back.
+func TestSignerRestored(t *testing.T) {
+	for kind, back := range map[AntiReplay]time.Duration{ReplayTime: testWindow, ReplayMonotonic: time.Hour} {
+		var used Sequence
+		used.Restore(sequence(goldenTime))
+		s := NewSigner(key1, kind, testWindow)
+		s.Continue(&used)
+		if got, want := s.next(goldenTime.Add(-back)), sequence(goldenTime)+1; got != want {
+			t.Errorf("set back by %v: %x, want %x", back, got, want)
+		}
+	}
+}
+
+func TestSequenceAfter(t *testing.T) {
+	const now = 1795344842
+	for d, want := range map[time.Duration]uint64{
+		0:                                     at(now, 1<<15, 3),
+		1:                                     at(now, 1<<15, 7), // 4.3 units of the counter
+		time.Second / 4:                       at(now, 1<<15+1<<14, 3),
+		59*time.Second + 500*time.Millisecond: at(now+60, 0, 3),
+		24 * time.Hour:                        at(now+86400, 1<<15, 3),
+	} {
+		if got := SequenceAfter(at(now, 1<<15, 3), d); got != want {
+			t.Errorf("after %v: %x, want %x", d, got, want)
+		}
 	}
 }
 
