@@ -10,18 +10,20 @@ import (
 // the documentation: they are written here once more, so that a change in the
 // machine shows up.
 const (
-	linger        = 100 * time.Millisecond // after the successor's first advertisement
-	leaveExtra    = 100 * time.Millisecond // a leaver stays for 4A and this
-	withdraw      = time.Second            // what is not permitted any more goes after that
-	muteBackoff   = 10 * time.Second
-	healWait      = time.Second // who has become ready leaves the addresses to a degraded one
-	patience      = 3           // times Skew_Time more, against a degraded one
-	maxPatience   = time.Second
-	refresh       = 45 * time.Second
-	pastLocktime  = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
-	netlinkSlack  = 4 * maxNetlink
-	spreadPart    = 16
-	priorityRange = 256
+	linger      = 100 * time.Millisecond // after the successor's first advertisement
+	leaveExtra  = 100 * time.Millisecond // a leaver stays for 4A and this
+	withdraw    = time.Second            // what is not permitted any more goes after that
+	muteBackoff = 10 * time.Second
+	// lastWordWithin is for how long a predecessor's last word is expected.
+	lastWordWithin = 100 * time.Millisecond
+	healWait       = time.Second // who has become ready leaves the addresses to a degraded one
+	patience       = 3           // times Skew_Time more, against a degraded one
+	maxPatience    = time.Second
+	refresh        = 45 * time.Second
+	pastLocktime   = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
+	netlinkSlack   = 4 * maxNetlink
+	spreadPart     = 16
+	priorityRange  = 256
 )
 
 // bounds are how long things may take. Each is a sum of the timers that have to

@@ -103,6 +103,9 @@ func (w *watch) checkTwoActives() {
 				continue
 			}
 			allowed := max(n.cfg.AdvertInterval, m.cfg.AdvertInterval) + w.bounds.delay
+			if w.fellSinceTakeover(n, m) || w.fellSinceTakeover(m, n) {
+				allowed += lastWordWithin
+			}
 			if w.c.now > t.Add(allowed) {
 				w.breaks("two actives", "n%d and n%d have been Active side by side for %v (allowed: %v)", i+1, j+1, w.c.since(*t), allowed)
 			}
@@ -110,6 +113,13 @@ func (w *watch) checkTwoActives() {
 			w.checkSuccession(m, n)
 		}
 	}
+}
+
+// fellSinceTakeover reports whether heir has become worse since it took over from old. For a
+// moment it takes what it hears from that one for its last word.
+func (w *watch) fellSinceTakeover(heir, old *node) bool {
+	s := &w.nodes[heir.id]
+	return s.tookFrom == old.cfg.Addr && s.rankedAt > s.roseAt
 }
 
 // checkSuccession: who is taken over from because it is worse, or lower, yields to the

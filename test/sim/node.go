@@ -294,7 +294,7 @@ func (n *node) announce() {
 			continue
 		}
 		lost := n.c.net.send(n.id, to.id, event{do: to.overhear, node: to})
-		if lost || to.deafToAnnouncements() {
+		if lost || !n.c.net.passes(n.id, to.id) || to.deafToAnnouncements() {
 			n.c.watch.unheard(to)
 		}
 	}
