@@ -99,6 +99,10 @@ type Machine struct {
 	deposed   Advert  // of the Active that this router took over from,
 	lastWord  Instant // until then it may have one
 	tookAt    Instant // when that was: what it announces a moment later, it began before
+	fellFrom  uint8   // the priority before it last got worse while Active,
+	fellAt    Instant // and when
+
+	yieldingTill Instant // until then what rivals say and announce may be their last word, not a successor's
 
 	// Deadlines. Never means not set.
 	downAt     Instant // Backup: Active_Down_Timer
@@ -154,6 +158,7 @@ func New(c Config) *Machine {
 		m.evidence[g] = -1 << 63
 	}
 	m.provokedAt, m.muteRefrain, m.fitFrom, m.tookAt, m.lastWord = -1<<62, -1<<62, -1<<62, -1<<62, -1<<62
+	m.fellAt, m.yieldingTill = -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m
@@ -361,10 +366,12 @@ func (m *Machine) disable(Instant) {
 	m.stopIfDone()
 }
 
-// leave advertises priority 0 and goes on doing so until a successor is heard. A rival that
-// is yielding at this very moment is none.
+// leave advertises priority 0 and goes on doing so until a successor is heard. Those who
+// yield to us at this very moment are none.
 func (m *Machine) leave(now Instant, to State, c Cause) {
-	m.mayBeLeaving(now, m.rival)
+	if m.rival.Count > 0 && now.Sub(m.rival.last) <= lastWordsApart {
+		m.yieldingTill = now.Add(lastWordsApart)
+	}
 	m.send(now, PriorityLeave)
 	m.quitActive(to, c, Advert{})
 	a := m.cfg.AdvertInterval
@@ -416,10 +423,8 @@ func (m *Machine) succeeded(at Instant) {
 	}
 }
 
-// successorAnnounced ends the linger, unless the announcement may be that of a rival
-// whose last word is still to come.
 func (m *Machine) successorAnnounced(now Instant) {
-	if m.state != Active && m.holding && now > m.lastWord {
+	if m.state != Active && m.holding && now > m.yieldingTill {
 		m.leaveAt, m.leaveUntil = Never, Never
 		m.endLinger()
 	}

@@ -123,7 +123,7 @@ func (m *Machine) tickActive(now Instant) {
 func (m *Machine) received(now Instant, a Advert) {
 	switch m.state {
 	case Initialize:
-		if m.stopping && !m.farewell(now, a) {
+		if m.stopping && now > m.yieldingTill {
 			m.succeededBy(a)
 		}
 	case Backup:
@@ -169,16 +169,17 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 }
 
 // farewell reports whether a is the last word of the router that this one took over
-// from, or has answered, which advertises once more before it yields. If this node has fallen since, that
-// would beat it, and both would yield to each other. If it was no farewell the next one
-// settles it.
+// from, or has answered, which advertises once more before it yields. If this node has
+// fallen since, that would beat it, and both would yield to each other. So would one that
+// beats it only since it fell, and is no better: nobody takes over within a grade. If it
+// was no farewell the next one settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
 	last := m.deposed
-	if a.Src != last.Src || a.Priority > last.Priority || now > m.lastWord {
-		return false
+	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord {
+		m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
+		return true
 	}
-	m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
-	return true
+	return now.Sub(m.fellAt) <= lastWordsApart && a.Priority <= m.fellFrom && GradeOf(a.Priority) <= m.Grade()
 }
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.
@@ -238,6 +239,9 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		return
 	}
 	if m.Priority() != was {
+		if m.Priority() < was {
+			m.fellFrom, m.fellAt = was, now
+		}
 		m.mayBeLeaving(now, m.rival)
 		m.advertise(now)
 		m.adverAt = m.aligned(now)

@@ -77,7 +77,7 @@ func (m *Machine) inTurn(from Instant) Instant {
 
 // receivedBackup is ADVERTISEMENT received in Backup (RFC 9568, section 6.4.2).
 func (m *Machine) receivedBackup(now Instant, a Advert) {
-	if (m.holding || m.leaveUntil != Never) && !m.farewell(now, a) {
+	if (m.holding || m.leaveUntil != Never) && now > m.yieldingTill {
 		m.succeededBy(a)
 	}
 	if a.Priority == PriorityLeave {

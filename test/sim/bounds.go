@@ -16,6 +16,8 @@ const (
 	muteBackoff = 10 * time.Second
 	// lastWordWithin is for how long a predecessor's last word is expected.
 	lastWordWithin = 100 * time.Millisecond
+	// lastWordsApart is for how long a router that fell expects that of those who heard before.
+	lastWordsApart = 20 * time.Millisecond
 	healWait       = time.Second // who has become ready leaves the addresses to a degraded one
 	patience       = 3           // times Skew_Time more, against a degraded one
 	maxPatience    = time.Second

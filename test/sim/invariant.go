@@ -106,6 +106,9 @@ func (w *watch) checkTwoActives() {
 			if w.fellSinceTakeover(n, m) || w.fellSinceTakeover(m, n) {
 				allowed += lastWordWithin
 			}
+			if max(w.nodes[i].rankedAt, w.nodes[j].rankedAt) >= *t {
+				allowed += lastWordsApart
+			}
 			if w.c.now > t.Add(allowed) {
 				w.breaks("two actives", "n%d and n%d have been Active side by side for %v (allowed: %v)", i+1, j+1, w.c.since(*t), allowed)
 			}
@@ -287,6 +290,9 @@ func (w *watch) checkHealing(n *node, t vrrp.Transition) {
 		s := &w.nodes[i]
 		if w.c.since(max(s.roseAt, s.leftAt)) <= healWait+w.bounds.delay && m != n {
 			return
+		}
+		if m.live() && m.m.State() == vrrp.Active && m.m.Grade() == vrrp.Down {
+			return // it is Active beside the degraded one, which it does not hear, and need not be waited for
 		}
 		if m.cfg.Addr == t.Peer && m.live() && m.m.Grade() == vrrp.Degraded && w.c.since(s.rankedAt) > healWait+w.bounds.delay {
 			other = i
