@@ -87,7 +87,11 @@ e2e: modules package ## install the package on three booted machines, and break 
 	test/machine/mkroot bin/e2e/root.tar
 	go run ./packaging/build -arch amd64 -format deb -version 99.0.0 -out bin/e2e/later
 	$(CONTAIN) go test -count=1 $(TESTFLAGS) ./test/machine
-	$(CONTAIN) go test -count=1 -timeout=20m $(TESTFLAGS) ./test/e2e $(if $(RECORD),-args -record)
+	$(CONTAIN) go test -count=1 -timeout=30m $(TESTFLAGS) ./test/e2e $(if $(RECORD),-args -record)
+
+.PHONY: transcript
+transcript: ## go through docs/operations.md on booted machines, and write docs/transcript.md (as root)
+	$(MAKE) e2e RECORD=1 TESTFLAGS='-v -run ^TestTranscript$$'
 
 .PHONY: sim
 sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on, minutes or HOURS=24 each

@@ -57,6 +57,9 @@ func (p *patient) checkAddress(ctx context.Context, at place, a netip.Addr) ([]F
 	}
 	var list []Finding
 	for _, mac := range macs {
+		if !at.link.holds(a) && !p.knowsActive(at) {
+			return list, fmt.Errorf("%s answers for %s, which may be its Active: needs the agent, or to listen", mac, a)
+		}
 		list = append(list, p.judgeClaimant(ctx, at, a, mac)...)
 	}
 	return list, nil
@@ -74,6 +77,10 @@ func (p *patient) judgeClaimant(ctx context.Context, at place, a netip.Addr, mac
 		again, err := p.Wire.Claimants(ctx, *at.link, a, askFor)
 		if err != nil || !contains(again, mac) {
 			return nil
+		}
+		if p.advertises(at, mac) {
+			return []Finding{found("vip-elsewhere", at.String(), fmt.Sprintf("this host has %s, and so has %s, which advertises it: they do not hear each other", a, mac),
+				"let IP protocol 112 through between them: run vipd doctor on both")}
 		}
 		return []Finding{found("vip-elsewhere", at.String(), fmt.Sprintf("this host has %s, and %s answers for it too", a, mac), remedy)}
 	}
@@ -109,6 +116,12 @@ func (p *patient) advertises(at place, mac net.HardwareAddr) bool {
 		}
 	}
 	return false
+}
+
+// knowsActive tells whether there is a way to know who is Active.
+func (p *patient) knowsActive(at place) bool {
+	_, asked := p.router(at)
+	return asked || p.Listen > 0
 }
 
 // isActive tells whether the station is the peer that the agent takes for the Active.

@@ -132,6 +132,9 @@ func pathOf(target string) string {
 // reason leaves the request out of an error of net/http.
 func reason(err error) string {
 	var u *url.Error
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer within %v", askTimeout)
+	}
 	if errors.As(err, &u) {
 		return u.Err.Error()
 	}

@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -141,7 +143,7 @@ func each() map[string]func(f *fakes) {
 		"dropin-lowers-priority": func(f *fakes) { f.unit(agentUnit, func(u *Unit) { u.Policy, u.DropIns = "other", []string{"x.conf"} }) },
 		"handover-disabled":      func(f *fakes) { f.unit(handoverUnit, func(u *Unit) { u.UnitFileState = "disabled" }) },
 		"unit-named-k3s": func(f *fakes) {
-			f.units["k3s-vip.service"] = Unit{LoadState: "loaded", ExecStart: "{ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; }"}
+			f.units["k3s-vip.service"] = Unit{LoadState: "loaded", Path: "/etc/systemd/system/k3s-vip.service", ExecStart: "{ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; }"}
 		},
 		"unit-strange-k3s": func(f *fakes) {
 			f.units["k3s-backup.service"] = Unit{LoadState: "loaded", ExecStart: "{ path=/usr/bin/rsync ; argv[]=/usr/bin/rsync ; }"}
@@ -227,6 +229,71 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// What the agent has heard of a peer long ago does not hide that it hears no more.
+func TestFilteredLater(t *testing.T) {
+	f := healthy()
+	f.router().Peers[0].LastHeard = time.Now().Add(-time.Hour)
+	if r := f.examine(t, Options{Listen: listen, Root: true}); !r.has("peer-filtered") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+func (r Report) has(id string) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.ID == id })
+}
+
+// What is enabled until the next boot alone is not enabled.
+func TestEnabledForThisBoot(t *testing.T) {
+	f := healthy()
+	f.unit(agentUnit, func(u *Unit) { u.UnitFileState = "enabled-runtime" })
+	f.unit(handoverUnit, func(u *Unit) { u.UnitFileState = "enabled-runtime" })
+	if r := f.examine(t, Options{Listen: listen, Root: true}); !r.has("unit-disabled") || !r.has("handover-disabled") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// systemctl prints policies by number.
+func TestPolicyByName(t *testing.T) {
+	f := healthy()
+	f.unit(agentUnit, func(u *Unit) { u.Policy, u.DropIns = "0", []string{"x.conf"} })
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "dropin-lowers-priority" })
+	if i < 0 || r.Findings[i].Evidence != "CPUSchedulingPolicy is other, by x.conf" {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// An interface without a carrier may have lost the address that tells it is meant.
+func TestNoCarrierNoAddress(t *testing.T) {
+	f := healthy()
+	f.eth0().Carrier, f.eth0().Addrs = false, nil
+	if r := f.examine(t, Options{Listen: listen, Root: true}); !r.has("interface-down") || r.has("interface-missing") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// Two of a group that do not hear each other are told apart from a thief.
+func TestTwoHolders(t *testing.T) {
+	f := healthy()
+	f.eth0().Addrs = append(f.eth0().Addrs, netip.PrefixFrom(theVIP, 32))
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "vip-elsewhere" })
+	if i < 0 || !strings.Contains(r.Findings[i].Remedy, "protocol 112") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// An API server that hangs is told of in words.
+func TestHangs(t *testing.T) {
+	f := healthy()
+	f.apiErr = &url.Error{Op: "Get", URL: "https://127.0.0.1:6443", Err: context.DeadlineExceeded}
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "api-unreachable" })
+	if i < 0 || r.Findings[i].Evidence != "no answer within 4s" {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // The Active's own answer is no conflict, however it is known.
 func TestActiveAnswers(t *testing.T) {
 	virtual := vrrp.VirtualMAC(vrrp.IPv4, 51)
@@ -247,6 +314,17 @@ func TestActiveAnswers(t *testing.T) {
 		if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.ID == "vip-elsewhere" }) {
 			t.Errorf("%s: %+v", name, r.Findings)
 		}
+	}
+}
+
+// Who cannot know the Active takes nobody for a thief.
+func TestActiveUnknown(t *testing.T) {
+	f := healthy()
+	f.noAgent = errors.New("down")
+	r := f.examine(t, Options{Root: true})
+	left := func(s Skipped) bool { return s.Check == "address" && strings.Contains(s.Why, "listen") }
+	if r.has("vip-elsewhere") || !slices.ContainsFunc(r.LeftOut, left) {
+		t.Errorf("%+v, left out %+v", r.Findings, r.LeftOut)
 	}
 }
 

@@ -64,7 +64,7 @@ func healthy() *fakes {
 	return &fakes{
 		links: []Link{
 			{Index: 1, Name: "lo", Up: true, Carrier: true, Loopback: true, Addrs: prefixes("127.0.0.1/8")},
-			{Index: 2, Name: "eth0", MAC: ownMAC, MTU: 1500, Up: true, Carrier: true, Default: true, Addrs: prefixes("198.51.100.11/24", "2001:db8::11/64", "fe80::11/64")},
+			{Index: 2, Name: "eth0", Kind: "device", MAC: ownMAC, MTU: 1500, Up: true, Carrier: true, Default: true, Addrs: prefixes("198.51.100.11/24", "2001:db8::11/64", "fe80::11/64")},
 		},
 		files:    map[string]string{configPath: soundConfig},
 		commands: map[string]string{"nft": `{"nftables":[]}`},
@@ -79,7 +79,7 @@ func healthy() *fakes {
 		cert:     &x509.Certificate{NotAfter: end, IPAddresses: []net.IP{theVIP.AsSlice(), netip.MustParseAddr("2001:db8::100").AsSlice()}},
 		status:   http.StatusOK,
 		agent: control.Status{Version: "1.0.0", Routers: []control.Router{{
-			VIP: "k3s", Family: "IPv4", State: "Backup", Peers: []control.Peer{{Address: peerAddr.String()}},
+			VIP: "k3s", Family: "IPv4", State: "Backup", Peers: []control.Peer{{Address: peerAddr.String(), LastHeard: time.Now()}},
 			Active: &control.Peer{Address: peerAddr.String()},
 		}}},
 		release: "6.1.0-18-amd64", policy: "rr",

@@ -58,7 +58,7 @@ func (hostCommands) Run(ctx context.Context, name string, args ...string) ([]byt
 type systemctl struct{ Commands }
 
 func (s systemctl) Show(ctx context.Context, unit string) (Unit, error) {
-	const properties = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,MainPID,CPUSchedulingPolicy,DropInPaths,ExecStart"
+	const properties = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,MainPID,CPUSchedulingPolicy,FragmentPath,DropInPaths,ExecStart"
 	out, err := s.run(ctx, "show", "--property", properties, "--", unit)
 	if err != nil {
 		return Unit{}, err
@@ -71,7 +71,7 @@ func readUnit(unit string, text []byte) Unit {
 	facts := settings(text)
 	u := Unit{
 		Name: unit, LoadState: facts["LoadState"], ActiveState: facts["ActiveState"], UnitFileState: facts["UnitFileState"],
-		Result: facts["Result"], ExecStart: facts["ExecStart"], Policy: facts["CPUSchedulingPolicy"], DropIns: strings.Fields(facts["DropInPaths"]),
+		Result: facts["Result"], ExecStart: facts["ExecStart"], Policy: facts["CPUSchedulingPolicy"], Path: facts["FragmentPath"], DropIns: strings.Fields(facts["DropInPaths"]),
 	}
 	u.ExitStatus, _ = strconv.Atoi(facts["ExecMainStatus"]) // not there: 0
 	u.MainPID, _ = strconv.Atoi(facts["MainPID"])

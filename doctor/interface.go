@@ -31,6 +31,10 @@ func (p *patient) checkPlace(at place) []Finding {
 		return []Finding{found("interface-missing", at.String(), at.why, "mend interface in "+p.ConfigPath+": see ip -brief address")}
 	case l == nil && len(at.several) > 1:
 		return []Finding{found("interface-missing", at.String(), at.why, fmt.Sprintf("choose one: interface = %q in %s", at.several[0], p.ConfigPath))}
+	case l == nil && len(at.dead) > 0:
+		name := at.dead[0]
+		return []Finding{found("interface-down", name, fmt.Sprintf("%s has no carrier, and %s", name, at.why),
+			"look at its cable, switch port or bond; without a carrier the network manager may take its addresses off")}
 	case l == nil:
 		return []Finding{found("interface-missing", at.String(), at.why,
 			"mend the address of the host, or name the interface in "+p.ConfigPath+": see ip -brief address")}

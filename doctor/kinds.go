@@ -154,7 +154,7 @@ func systemKinds() []Kind {
 		{"handover-disabled", "unit", Warning, "vipd-handover.service is not enabled: systemctl stop k3s and reboots cost connections.",
 			"systemctl show.", "`systemctl enable vipd-handover`"},
 		{"unit-named-k3s", "unit", Error, "A unit with a name that begins with k3s runs vipd: K3s's own scripts stop and remove it.",
-			"The command lines of the units k3s*.", "Rename the unit: `systemctl disable --now UNIT`, and enable vipd.service"},
+			"The command lines of the units k3s*.", "`systemctl disable --now UNIT`, remove its file, and `systemctl enable --now vipd`"},
 		{"unit-strange-k3s", "unit", Info, "A unit has a name that begins with k3s and is none of K3s's: its uninstall and kill scripts stop and remove it.",
 			"The names of the units k3s*.", "Rename it, if it has nothing to do with K3s."},
 		{"timer-late", "timer", Warning, "Timers on this machine are late by more than half an advert interval: the VIP can move without a reason.",

@@ -45,6 +45,7 @@ type place struct {
 	link    *Link // nil: there is none
 	why     string
 	several []string // interfaces that could be meant
+	dead    []string // and those that have no carrier, if there is none
 }
 
 func newPatient(ctx context.Context, o Options, s Sources) *patient {
@@ -124,11 +125,22 @@ func (at *place) find(links []Link) {
 	}
 	if at.link == nil {
 		at.why = fmt.Sprintf("no interface has a subnet that holds %s", at.addrs[0])
+		for _, l := range links {
+			if l.Up && !l.Carrier && !l.Loopback && l.leadsOut() {
+				at.dead = append(at.dead, l.Name)
+			}
+		}
 	}
 	if len(at.several) > 1 {
 		at.link = nil
 		at.why = fmt.Sprintf("several interfaces have a subnet that holds %s: %v", at.addrs[0], at.several)
 	}
+}
+
+// leadsOut tells whether the interface may lead to other hosts. Bridges without a carrier
+// are mostly those of containers.
+func (l *Link) leadsOut() bool {
+	return slices.Contains([]string{"device", "bond", "vlan", "veth"}, l.Kind)
 }
 
 // subnet returns the longest prefix of the interface that holds a, or -1. One address

@@ -69,6 +69,7 @@ type Units interface {
 type Unit struct {
 	Name, LoadState, ActiveState, UnitFileState, Result string
 	ExecStart, Policy                                   string
+	Path                                                string // of its file
 	ExitStatus, MainPID                                 int
 	DropIns                                             []string
 }

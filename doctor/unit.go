@@ -50,8 +50,8 @@ func (p *patient) checkAgentUnit(u Unit) []Finding {
 	case u.ActiveState == "failed":
 		list = append(list, found("unit-failed", agentUnit, fmt.Sprintf("it has failed: %s, exit status %d", u.Result, u.ExitStatus), "journalctl -u vipd -n 50; then: systemctl restart vipd"))
 	}
-	if !realTime(u.Policy) {
-		return append(list, found("dropin-lowers-priority", agentUnit, fmt.Sprintf("CPUSchedulingPolicy is %s%s", u.Policy, dropIns(u)),
+	if policy := policyName(u.Policy); !realTime(policy) {
+		return append(list, found("dropin-lowers-priority", agentUnit, fmt.Sprintf("CPUSchedulingPolicy is %s%s", policy, dropIns(u)),
 			"remove that drop-in unless this machine refuses real-time scheduling, then: systemctl daemon-reload && systemctl restart vipd"))
 	}
 	if u.MainPID != 0 {
@@ -62,12 +62,22 @@ func (p *patient) checkAgentUnit(u Unit) []Finding {
 	return list
 }
 
+// enabled tells whether the unit is started at each boot. One that is enabled in /run
+// (enabled-runtime) is not.
 func enabled(u Unit) bool {
-	return slices.Contains([]string{"enabled", "enabled-runtime", "static", "alias"}, u.UnitFileState)
+	return slices.Contains([]string{"enabled", "static", "alias"}, u.UnitFileState)
 }
 
-// realTime reads systemd's names and, of older releases, numbers.
-func realTime(policy string) bool { return slices.Contains([]string{"rr", "fifo", "2", "1"}, policy) }
+func realTime(policy string) bool { return slices.Contains([]string{"rr", "fifo"}, policy) }
+
+// policyName returns a policy by its name. systemctl show prints the kernel's numbers.
+func policyName(policy string) string {
+	names := map[string]string{"0": "other", "1": "fifo", "2": "rr", "3": "batch", "5": "idle", "6": "deadline", "7": "ext"}
+	if name, ok := names[policy]; ok {
+		return name
+	}
+	return policy
+}
 
 func dropIns(u Unit) string {
 	if len(u.DropIns) == 0 {
@@ -90,7 +100,7 @@ func (p *patient) checkNames(ctx context.Context) ([]Finding, error) {
 			return list, err
 		case runs(u, "vipd"):
 			list = append(list, found("unit-named-k3s", name, "it runs vipd, and K3s's scripts stop what is named k3s*",
-				fmt.Sprintf("systemctl disable --now %s, and: systemctl enable --now vipd", name)))
+				fmt.Sprintf("systemctl disable --now %s && rm %s && systemctl daemon-reload && systemctl enable --now vipd", name, u.Path)))
 		case u.LoadState == "loaded" && !runs(u, "k3s") && u.ExecStart != "":
 			list = append(list, found("unit-strange-k3s", name, "K3s's scripts stop and remove what is named k3s*", "give it another name if it is not part of K3s"))
 		}

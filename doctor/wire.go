@@ -100,14 +100,16 @@ type ear struct {
 	keys   []vrrp.Key
 	status control.Status
 
-	list    []Finding
-	said    map[string]bool // kinds, by sender
-	friends []netip.Addr    // senders of advertisements that are as they should be, or nearly
+	list []Finding
+	said map[string]bool // kinds, by sender
+	// friends are senders of advertisements that are as they should be, or nearly, and
+	// when the last one came.
+	friends map[netip.Addr]time.Time
 }
 
 // judge goes through the packets, and then asks who was not heard.
 func (e *ear) judge(frames []Frame) []Finding {
-	e.said = make(map[string]bool)
+	e.said, e.friends = make(map[string]bool), make(map[netip.Addr]time.Time)
 	in := &vrrp.Inspector{
 		Family: e.at.family, VRID: e.at.vip.VRID, Interval: e.at.vip.AdvertInterval, Addrs: e.at.addrs,
 		Peers: e.at.peers(), Counters: new(vrrp.Counters),
@@ -154,9 +156,7 @@ func (e *ear) packet(in *vrrp.Inspector, f Frame) {
 		return
 	}
 	e.notices(f, &p, notice)
-	if !slices.Contains(e.friends, f.Header.Src) {
-		e.friends = append(e.friends, f.Header.Src)
-	}
+	e.friends[f.Header.Src] = f.At
 }
 
 // stranger tells whether a sender has nothing to do with the VIP.
@@ -225,11 +225,16 @@ func (e *ear) clock(f Frame, message int) {
 	}
 }
 
+// stampError is by how much the agent may have been late with a packet.
+const stampError = time.Second
+
 // silence says what follows from who was not heard.
 func (e *ear) silence() {
 	r, known := routerOf(e.status, e.at)
-	for _, a := range e.friends {
-		heard := slices.ContainsFunc(r.Peers, func(p control.Peer) bool { return p.Address == a.String() })
+	for a, last := range e.friends {
+		heard := slices.ContainsFunc(r.Peers, func(p control.Peer) bool {
+			return p.Address == a.String() && p.LastHeard.After(last.Add(-stampError))
+		})
 		if known && !heard && r.State != "Initialize" {
 			e.list = append(e.list, found("peer-filtered", e.at.String(),
 				fmt.Sprintf("%s advertises on %s, and the agent does not hear it", a, e.at.link.Name),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/doctor"
 )
 
 // dropInScenarios are for what the unit alone is not enough, each with the drop-in that
@@ -24,7 +25,7 @@ func dropInScenarios() []scenario {
 			name:   "no real-time scheduling, on a Backup",
 			fault:  noRealtime,
 			limits: limits{gap: 100 * time.Millisecond},
-			also:   "the start fails with 214/SETSCHEDULER; with no-realtime.conf it does not",
+			also:   "the start fails with 214/SETSCHEDULER; with no-realtime.conf, as vipd doctor says, it does not",
 		},
 		{
 			name:   "virtual_mac, and kill -9 of the agent",
@@ -38,13 +39,20 @@ func dropInScenarios() []scenario {
 // dropIn installs a drop-in as its first lines say. What it returns removes it.
 func (x *trial) dropIn(n *node, name string) (undo func()) {
 	x.Helper()
-	const there = "/etc/systemd/system/vipd.service.d/"
-	x.on(n, "install", "-D", "-m", "0644", "/usr/share/vipd/"+name, there+name)
+	x.on(n, "install", "-D", "-m", "0644", "/usr/share/vipd/"+name, dropIns+name)
 	x.on(n, "systemctl", "daemon-reload")
-	return func() {
-		x.on(n, "rm", "-f", there+name)
-		x.on(n, "systemctl", "daemon-reload")
-	}
+	return func() { x.removeDropIn(n, name) }
+}
+
+// dropIns is where an operator puts drop-ins of the agent's unit.
+const dropIns = dropInDir + "/"
+
+const dropInDir = "/etc/systemd/system/vipd.service.d"
+
+func (x *trial) removeDropIn(n *node, name string) {
+	x.Helper()
+	x.on(n, "rm", "-f", dropIns+name)
+	x.on(n, "systemctl", "daemon-reload")
 }
 
 // asDocumented is a program for a check that fails, and says why, unless it is run as
@@ -82,8 +90,10 @@ func noRealtime(x *trial) {
 		}
 		return nil
 	})
-	defer x.dropIn(backup, "no-realtime.conf")()
-	x.on(backup, "systemctl", "restart", "vipd.service")
+	report := x.finds(backup, []doctor.Finding{{ID: "realtime-refused", Subject: "vipd.service",
+		Evidence: "its start ended with 214/SETSCHEDULER", Remedy: withoutRealTime}})
+	defer x.removeDropIn(backup, "no-realtime.conf")
+	x.remedy(backup, report, "realtime-refused")
 	x.isBackup(backup)
 	x.seesStatus(backup, "a ready API server", func(st control.Status) bool { return st.Health.Grade == "ready" })
 }

@@ -15,7 +15,7 @@ var record = flag.Bool("record", false, "copy the report into docs/install.md")
 
 // scenarios are all of them, in the order in which they run.
 func scenarios() []scenario {
-	return slices.Concat(agentScenarios(), configScenarios(), packageScenarios(), unitScenarios(), dropInScenarios(), k3sScenarios(), outageScenarios(),
+	return slices.Concat(agentScenarios(), configScenarios(), packageScenarios(), unitScenarios(), dropInScenarios(), doctorScenarios(), hookScenarios(), k3sScenarios(), outageScenarios(),
 		machineScenarios(), networkScenarios(), partitionScenarios())
 }
 

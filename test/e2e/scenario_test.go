@@ -183,8 +183,8 @@ func (x *trial) ranks(n *node, grade string) {
 		if err != nil {
 			return err
 		}
-		if st.Routers[0].Grade != grade {
-			return fmt.Errorf("%s ranks as %s", n.name, st.Routers[0].Grade)
+		if len(st.Routers) == 0 || st.Routers[0].Grade != grade {
+			return fmt.Errorf("%s is %+v", n.name, st.Routers)
 		}
 		return nil
 	})

@@ -45,6 +45,7 @@ func newSite(t *testing.T) *site {
 	archive := machine.Require(t)
 	dir, err := os.MkdirTemp("/run", "vipd-e2e-")
 	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the machines, and it is in memory
 	s := &site{lab: lab.NewTest(t), dir: dir}
 	s.bin, err = cluster.BuildAround(filepath.Join(dir, "bin"))
 	must(t, err)
