@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -81,8 +83,27 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 	if err := write(in.output, text, in.force); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; do the same on the other servers, or copy it there. Then on each: systemctl enable --now vipd\n", in.output)
+	if in.translates() {
+		fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; do %s\n", in.output, nextSteps)
+		return nil
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s:\n\n%s\nNow do %s\n", in.output, chosen(text), nextSteps)
 	return nil
+}
+
+const nextSteps = "the same on the other servers, or copy it there. Then on each: systemctl enable --now vipd"
+
+// chosen is what a new file says, and why, without the preface that every one has.
+func chosen(text []byte) string {
+	_, tables, _ := bytes.Cut(text, []byte("\n\n"))
+	var out strings.Builder
+	for line := range strings.Lines(string(tables)) {
+		if line != "\n" {
+			out.WriteString("  ")
+		}
+		out.WriteString(line)
+	}
+	return out.String()
 }
 
 // render makes the text of the configuration.

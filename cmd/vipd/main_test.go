@@ -123,7 +123,18 @@ func TestInit(t *testing.T) {
 	dir := files(t)
 	args := strings.Fields("init --address 198.51.100.100 --address 2001:db8::100 --interface eth0 --vrid 51 --priority 150 --advert-interval 1s")
 	got := vipd(t, dir, append(args, "--output", "deep/vipd.toml")...)
-	want := outcome{0, "wrote deep/vipd.toml; do the same on the other servers, or copy it there. Then on each: systemctl enable --now vipd\n", ""}
+	want := outcome{0, `wrote deep/vipd.toml:
+
+  [[vip]]
+  name = "k3s"
+  addresses = ["198.51.100.100", "2001:db8::100"]
+  interface = "eth0"
+  vrid = 51
+  priority = 150
+  advert_interval = "1s"
+
+Now do the same on the other servers, or copy it there. Then on each: systemctl enable --now vipd
+`, ""}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(outcome{})); diff != "" {
 		t.Fatalf("(-want +got):\n%s", diff)
 	}
