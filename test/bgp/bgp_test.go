@@ -1,0 +1,267 @@
+package bgp
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// TestAPIKilled: the route is withdrawn, and the client served elsewhere, within 150 ms
+// in the median.
+func TestAPIKilled(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		var gone, gaps []time.Duration
+		for range 7 {
+			p := s.watch()
+			began := time.Now()
+			must(t, s.Servers[0].SignalAPI(syscall.SIGKILL))
+			s.leads(s.Servers[1])
+			gone = append(gone, time.Since(began))
+			s.until("the client to be served", func() error { return p.Await(t.Context(), "node2") })
+			gaps = append(gaps, s.report(p).LongestGap.Length())
+			must(t, s.Servers[0].StartAPI("ready"))
+			s.leads(s.Servers[0])
+		}
+		t.Logf("%s: the route was gone after %v; the client waited for %v", kind, gone, gaps)
+		if m := median(gaps); m > 150*time.Millisecond {
+			t.Errorf("in the median the client waited for %v", m)
+		}
+	})
+}
+
+func median(list []time.Duration) time.Duration {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
+}
+
+// TestSpread: all ready nodes are used; one that is killed is left out.
+func TestSpread(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{spread: true})
+		p := s.watch()
+		wait(t, time.Second)
+		must(t, s.Servers[1].SignalAPI(syscall.SIGKILL))
+		s.leads(s.Servers[0], s.Servers[2])
+		wait(t, time.Second)
+		r := s.report(p)
+		for _, x := range s.Servers {
+			if r.Nodes[x.Name] == 0 {
+				t.Errorf("%s answered nothing: %v", x.Name, r.Nodes)
+			}
+		}
+		if g := r.LongestGap.Length(); g > 150*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+	})
+}
+
+// wait lets a client measure for a while.
+func wait(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+// TestGrades: a degraded node is less preferred than any ready one, and the last resort
+// is used when all are down.
+func TestGrades(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+		s.leads(s.Servers[1])
+		must(t, s.Servers[1].SetAPI(t.Context(), "hang"))
+		s.leads(s.Servers[2])
+		must(t, s.Servers[2].SetAPI(t.Context(), "hang"))
+		s.leads(s.Servers[0]) // degraded is better than hung
+		must(t, s.Servers[0].SetAPI(t.Context(), "hang"))
+		wait(t, 3*time.Second)
+		s.leads(s.Servers[0]) // the best of those that are all the last resort
+	})
+}
+
+// TestDrain: the traffic moves before the route is withdrawn, and no connection fails.
+func TestDrain(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		out, err := s.Servers[0].Vipd("drain", "--wait")
+		must(t, err)
+		if !strings.Contains(out, "this node holds no VIP") {
+			t.Errorf("it printed %q", out)
+		}
+		s.leads(s.Servers[1])
+		wait(t, 500*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+		p = s.watch()
+		_, err = s.Servers[0].Vipd("resume")
+		must(t, err)
+		s.leads(s.Servers[0])
+		wait(t, 500*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("resumed, and failed: %+v", r.Failures)
+		}
+	})
+}
+
+// TestStop: likewise when the agent is stopped.
+func TestStop(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		must(t, s.Servers[0].SignalAgent(syscall.SIGTERM))
+		s.leads(s.Servers[1])
+		must(t, s.Servers[0].AwaitAgent(t.Context()))
+		wait(t, 300*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+		if out := s.on(s.Servers[0].Node, "ip -4 addr show dev lo"); strings.Contains(out, s.how.address().String()) {
+			t.Errorf("the address was left: %s", out)
+		}
+	})
+}
+
+// TestNodeDies: the hold time is what a node's death costs.
+func TestNodeDies(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		must(t, s.Servers[0].Die())
+		s.leads(s.Servers[1])
+		wait(t, 500*time.Millisecond)
+		if g := s.report(p).LongestGap.Length(); g > 3*time.Second+100*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+	})
+}
+
+// TestAgentDies: a killed agent's connection ends, and the route with it.
+func TestAgentDies(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		began := time.Now()
+		must(t, s.Servers[0].SignalAgent(syscall.SIGKILL))
+		s.leads(s.Servers[1])
+		if d := time.Since(began); d > 500*time.Millisecond {
+			t.Errorf("it took %v", d)
+		}
+		out, err := s.Servers[0].Vipd("release")
+		must(t, err)
+		if !strings.Contains(out, s.how.address().String()) {
+			t.Errorf("vipd release printed %q", out)
+		}
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+	})
+}
+
+// TestAgentHangs: the router's hold time ends it, about when the lease on lo does.
+func TestAgentHangs(t *testing.T) {
+	s := begin(t, "BIRD", setup{})
+	began := time.Now()
+	must(t, s.Servers[0].SignalAgent(syscall.SIGSTOP))
+	s.leads(s.Servers[1])
+	if d := time.Since(began); d > 4*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	must(t, s.Servers[0].SignalAgent(syscall.SIGCONT))
+	s.leads(s.Servers[0])
+}
+
+// TestRouterRestarts: the sessions come back by themselves.
+func TestRouterRestarts(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{spread: true})
+		s.speaks.kill()
+		for _, x := range s.Servers {
+			s.complains(x, "nothing listens on port 179 there")
+		}
+		s.speaks.start()
+		s.leads(s.Servers...)
+	})
+}
+
+// TestKinds: the kinds of session.
+func TestKinds(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, h := range map[string]setup{
+			"internal":      {internal: true},
+			"IPv6":          {family: vrrp.IPv6, spread: true},
+			"IPv6 internal": {family: vrrp.IPv6, internal: true},
+			"password":      {password: "secret\n", servers: 1},
+			"GTSM":          {gtsm: true, servers: 1},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := begin(t, kind, h)
+				p := s.watch()
+				wait(t, 300*time.Millisecond)
+				if r := s.report(p); r.Failed > 0 {
+					t.Errorf("failed: %+v", r.Failures)
+				}
+				if len(s.Servers) > 1 {
+					must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+					if h.spread {
+						s.leads(s.Servers[1:]...)
+					} else {
+						s.leads(s.Servers[1])
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestSaysWhatIsWrong: one clear line.
+func TestSaysWhatIsWrong(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, c := range map[string]struct {
+			how   setup
+			spoil func(*site)
+			want  string
+		}{
+			"wrong AS of the router": {setup{routerAS: 64999}, nil, "it says that it is AS 64600, and vipd.toml says 64999"},
+			"wrong password": {setup{password: "secret"}, func(s *site) {
+				s.how.password = "another"
+				s.password(s.Servers[0])
+			}, "has it the same password for this node"},
+			"no router": {setup{}, func(s *site) { s.speaks.kill() }, "nothing listens on port 179 there"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				c.how.servers = 1
+				s := newSite(t, kind, c.how)
+				s.speaks.start()
+				x := s.Servers[0]
+				s.password(x)
+				if c.spoil != nil {
+					c.spoil(s)
+				}
+				must(t, x.StartAPI("ready"))
+				must(t, x.StartAgent())
+				s.complains(x, c.want)
+			})
+		}
+	})
+}
