@@ -315,6 +315,9 @@ func (a *Agent) start() error {
 	}
 	a.state.Routers, a.state.Routes = nil, nil // what is added later is new
 	a.removeLeftovers()
+	if a.routing == nil {
+		a.forgetSessions() // vipd.toml has changed
+	}
 	if err := a.startMonitor(a.cfg); err != nil {
 		return &ConfigError{err}
 	}

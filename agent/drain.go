@@ -74,7 +74,7 @@ func (a *Agent) holds() bool {
 func (a *Agent) leaveTime() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.routing == nil {
+	if a.routing == nil || a.cfg.BGP == nil {
 		return 0
 	}
 	return a.cfg.BGP.DrainDelay + routeLinger

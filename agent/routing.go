@@ -336,7 +336,9 @@ func (a *Agent) leaveRoutes() {
 			a.record.failed(fmt.Sprintf("the session with %v ends with this agent", k.Peer), err)
 			continue
 		}
+		a.mu.Lock()
 		a.sessions = append(a.sessions, k)
+		a.mu.Unlock()
 	}
 }
 

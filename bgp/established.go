@@ -105,7 +105,7 @@ func (t *talk) handle(m message) error {
 		return m.err
 	case m.kind == typeNotification:
 		return &received{parseNotification(m.body)}
-	case m.kind == typeUpdate && skim(m.body) != nil:
+	case m.malformed:
 		t.malformed()
 	case m.kind == typeRefresh:
 		return t.again()

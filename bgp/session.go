@@ -23,6 +23,8 @@ const (
 	resumeGrace = time.Second
 	// writeTime bounds a write: a router that does not read for so long is gone.
 	writeTime = time.Second
+	// lasting is how long a session is up that does not flap.
+	lasting = time.Minute
 )
 
 // States of a session (RFC 4271, section 8.2.2), as far as they last.
@@ -63,12 +65,13 @@ type session struct {
 	kick    chan struct{} // the routes have changed
 	ending  chan struct{} // closed when it is to end
 
-	mu      sync.Mutex
-	peer    Peer
-	state   Status
-	word    *Error // to be sent at the end; nil: suspend
-	ended   bool
-	said    string // the last that was reported
+	mu    sync.Mutex
+	peer  Peer
+	state Status
+	word  *Error // to be sent at the end; nil: suspend
+	ended bool
+	said  string // the last that was reported
+	short int    // how many connections in a row did not last
 
 	// Owned by run; kept may be read after it.
 	kept *Kept
@@ -162,9 +165,8 @@ func (x *session) run(ctx context.Context) {
 			x.enter(Idle)
 			return
 		}
-		x.failed(err)
 		select {
-		case <-time.After(x.config().Retry):
+		case <-time.After(x.failed(err)):
 		case <-ctx.Done():
 			x.enter(Idle)
 			return
@@ -195,20 +197,27 @@ func (x *session) once(ctx context.Context) error {
 	return t.established(nil)
 }
 
-// failed notes why the session is not up, and reports what is new.
-func (x *session) failed(err error) {
+// failed notes why the session is not up, reports what is new, and returns how long to
+// wait for the next attempt: longer each time for a session that does not last.
+func (x *session) failed(err error) time.Duration {
 	words := fmt.Sprintf("%s: %v", x.speaks(), err)
 	x.mu.Lock()
 	up := x.state.State == Established
 	x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
 	if up {
 		x.state.Counters.Dropped++
+		if time.Since(x.state.Since) > lasting {
+			x.short = 0
+		}
+		x.short++
 	}
+	retry := x.peer.Retry << min(max(x.short-1, 0), 5)
 	repeat := words == x.said && !up
 	x.said = words
 	x.mu.Unlock()
 	x.enter(Idle)
 	x.speaker.report(Event{Peer: x.state.Peer, Down: up, Words: words, Repeat: repeat})
+	return retry
 }
 
 func (x *session) speaks() string { return x.state.Peer.String() }
@@ -240,9 +249,10 @@ type announced struct {
 }
 
 type message struct {
-	kind uint8
-	body []byte
-	err  error
+	kind      uint8
+	body      []byte // but for updates
+	malformed bool   // update
+	err       error
 }
 
 func newTalk(x *session, p Peer, conn net.Conn) *talk {
@@ -267,7 +277,7 @@ func (t *talk) listen() {
 					t.deliver(message{err: err})
 					return
 				}
-				t.deliver(message{kind: kind, body: slices.Clone(body)})
+				t.deliver(messageOf(kind, body))
 				b = rest
 			}
 			n = copy(buf, b)
@@ -280,6 +290,14 @@ func (t *talk) listen() {
 			n += more
 		}
 	})
+}
+
+// messageOf keeps of a message what is of use. Updates may come by the million.
+func messageOf(kind uint8, body []byte) message {
+	if kind == typeUpdate {
+		return message{kind: kind, malformed: skim(body) != nil}
+	}
+	return message{kind: kind, body: slices.Clone(body)}
 }
 
 // deliver hands a message to the loop. The loop drains what it does not read any more.

@@ -67,7 +67,7 @@ var bgpKeys = schema[BGP]{
 	{"local_as", func(v value, b *BGP) { number(v, &b.LocalAS, 1, maxAS) }},
 	{"local_as_by_host", nil},
 	{"router_id", func(v value, b *BGP) { readOwnAddress(v, &b.RouterID, vrrp.IPv4) }},
-	{"drain_delay", func(v value, b *BGP) { v.duration(&b.DrainDelay, 0, 30*time.Second) }},
+	{"drain_delay", func(v value, b *BGP) { v.duration(&b.DrainDelay, 0, 10*time.Second) }},
 	{"peer", nil},
 }
 
