@@ -333,7 +333,7 @@ func (r *recorder) announced(i id, cfg config.VIP, iface string, was, now routeV
 
 // session records what became of a session with a router.
 func (r *recorder) session(e bgp.Event) {
-	if e.Repeat && !r.first("session "+e.Words) {
+	if first := r.first("session " + e.Words); e.Repeat && !first {
 		return
 	}
 	level := slog.LevelWarn

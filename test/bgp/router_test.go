@@ -60,7 +60,7 @@ protocol device { scan time 1; }
 protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
 `, routerAddr, channel)
 	for _, x := range s.Servers {
-		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n %s { import all; export none; };\n",
+		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export none; };\n",
 			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel)
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))

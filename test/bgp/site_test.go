@@ -34,6 +34,7 @@ type site struct {
 	router *lab.Node
 	speaks router
 	how    setup
+	dir    string
 }
 
 // setup is what the tests vary.
@@ -65,9 +66,9 @@ func (h setup) as() int {
 
 func (h setup) address() netip.Addr {
 	if h.family == vrrp.IPv6 {
-		return cluster.VIP6
+		return netip.MustParseAddr("2001:db8:a::100")
 	}
-	return cluster.VIP4
+	return netip.MustParseAddr("203.0.113.100")
 }
 
 func (h setup) routerAddress() string {
@@ -114,12 +115,13 @@ func newSite(t *testing.T, kind string, h setup) *site {
 	if n == 0 {
 		n = 3
 	}
-	c, err := cluster.New(l, cluster.Options{Binaries: binaries(t), Dir: t.TempDir(), Servers: n, Config: h.config, Log: t.Output(), Launcher: cluster.RealTime()})
+	dir := t.TempDir()
+	c, err := cluster.New(l, cluster.Options{Binaries: binaries(t), Dir: dir, Servers: n, Config: h.config, Log: t.Output(), Launcher: cluster.RealTime()})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	r, err := l.Add("router", netip.MustParsePrefix(routerAddr+"/24"), netip.MustParsePrefix(routerV6+"/64"))
 	must(t, err)
-	s := &site{Cluster: c, t: t, router: r, how: h}
+	s := &site{Cluster: c, t: t, router: r, how: h, dir: dir}
 	s.wire()
 	s.speaks = newRouter(s, kind)
 	return s
@@ -130,12 +132,12 @@ func (s *site) wire() {
 	s.on(s.router, "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1")
 	s.on(s.router, "ip link add down0 type veth peer name up0 netns "+filepath.Base(s.Client.Netns()))
 	s.on(s.router, "ip link set down0 up")
-	s.on(s.router, "ip addr add 203.0.113.1/24 dev down0")
+	s.on(s.router, "ip addr add 203.0.113.1/28 dev down0")
 	s.on(s.router, "ip addr add 2001:db8:f::1/64 dev down0 nodad")
 	s.on(s.Client, "ip link set eth0 down")
 	s.on(s.Client, "ip addr flush dev eth0")
 	s.on(s.Client, "ip link set up0 up")
-	s.on(s.Client, "ip addr add 203.0.113.2/24 dev up0")
+	s.on(s.Client, "ip addr add 203.0.113.2/28 dev up0")
 	s.on(s.Client, "ip addr add 2001:db8:f::2/64 dev up0 nodad")
 	s.on(s.Client, "ip route add default via 203.0.113.1")
 	s.on(s.Client, "ip -6 route add default via 2001:db8:f::1")
@@ -233,7 +235,10 @@ func (s *site) until(what string, check func() error) {
 // watch starts a client beyond the router, and waits for its first answer.
 func (s *site) watch() *probe.Process {
 	s.t.Helper()
-	p, err := s.Probe(s.t.Context(), s.how.address(), interval)
+	p, err := probe.Start(s.t.Context(), s.Client, binaries(s.t).Client, probe.Config{
+		Address: netip.AddrPortFrom(s.how.address(), 6443).String(), ServerName: cluster.VIP4.String(), // which the certificate names
+		CAFile: filepath.Join(s.dir, "ca", "server-ca.crt"), Interval: interval, Idle: true,
+	})
 	must(s.t, err)
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
