@@ -87,14 +87,20 @@ func explainDial(p *Peer, err error) error {
 		return errors.New("there is no route to it: check its address, the route and, beyond one hop, multihop")
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return fmt.Errorf("%v is not an address of this node: correct source", p.Source)
-	case (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.ETIMEDOUT)) && len(p.Password) > 0:
+	case late(err) && len(p.Password) > 0:
 		return fmt.Errorf("it does not answer: is it up, is TCP port %d open, has it the same password for this node, and is it within the TTL?", p.Port)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, unix.ETIMEDOUT):
+	case late(err):
 		return fmt.Errorf("it does not answer: is it up, is TCP port %d open, does it want a password, and is it within the TTL?", p.Port)
 	case errors.Is(err, unix.ECONNRESET):
 		return errReset
 	}
 	return fmt.Errorf("connect: %w", err)
+}
+
+// late reports whether time ran out.
+func late(err error) bool {
+	var n net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.ETIMEDOUT) || errors.As(err, &n) && n.Timeout()
 }
 
 var errReset = errors.New("it reset the connection: is this node configured there, by this address?")
