@@ -22,8 +22,9 @@ import (
 // ground stands in for the host and the routers: it writes down what is asked of it.
 type ground struct {
 	route *route
-	fail  error
+
 	mu    sync.Mutex
+	fail  error
 	began time.Time
 	log   []string
 }
@@ -36,7 +37,14 @@ func (g *ground) note(format string, args ...any) {
 
 func (g *ground) Claim() {
 	g.note("claim")
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	go g.route.heldEvent(vip.Event{Op: vip.OpClaim, Err: g.fail})
+}
+func (g *ground) fails(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.fail = err
 }
 func (g *ground) Renew(any vrrp.Instant) {}
 func (g *ground) Release()               { g.note("release") }
@@ -134,14 +142,14 @@ func TestRoutePriority(t *testing.T) {
 func TestRouteCannotClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRouteRig(t, routedConfig())
-		g.fail = errors.New("no room")
+		g.fails(errors.New("no room"))
 		g.verdict(vrrp.Ready)
 		time.Sleep(2500 * time.Millisecond)
 		g.expect(t, "it fails", "0s claim, 1s claim, 2s claim")
 		if s := g.route.snapshot(); s.claimErr == nil || s.state != vrrp.Backup {
 			t.Errorf("%+v", s)
 		}
-		g.fail = nil
+		g.fails(nil)
 		time.Sleep(time.Second)
 		g.expect(t, "it works", "500ms claim, 500ms announce ready 0")
 	})

@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -217,11 +218,13 @@ func TestRouterRestarts(t *testing.T) {
 func TestKinds(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		for name, h := range map[string]setup{
-			"internal":      {internal: true},
-			"IPv6":          {family: vrrp.IPv6, spread: true},
-			"IPv6 internal": {family: vrrp.IPv6, internal: true},
-			"password":      {password: "secret\n", servers: 1},
-			"GTSM":          {gtsm: true, servers: 1},
+			"internal":       {internal: true},
+			"IPv6":           {family: vrrp.IPv6, spread: true},
+			"IPv6 internal":  {family: vrrp.IPv6, internal: true},
+			"password":       {password: "secret\n", servers: 1},
+			"GTSM":           {gtsm: true, servers: 1},
+			"IPv4 over IPv6": {session: vrrp.IPv6, servers: 1, more: "families = [\"ipv4\"]\nextended_next_hop = true\n"},
+			"IPv6 over IPv4": {family: vrrp.IPv6, session: vrrp.IPv4, servers: 1, more: "families = [\"ipv6\"]\n"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				s := begin(t, kind, h)
@@ -273,4 +276,69 @@ func TestSaysWhatIsWrong(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestAttributes: what the router is told of a route, when it is ready and when it leaves.
+func TestAttributes(t *testing.T) {
+	s := begin(t, "BIRD", setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"})
+	b := s.speaks.(*bird)
+	tells := func(words ...string) {
+		t.Helper()
+		s.until("the router to be told", func() error {
+			out := s.on(s.router, "birdc -s "+b.dir+"/ctl show route all")
+			for _, w := range words {
+				if !strings.Contains(out, w) {
+					return fmt.Errorf("no %q in %s", w, out)
+				}
+			}
+			return nil
+		})
+	}
+	tells("BGP.as_path: 64512\n", "BGP.next_hop: 198.51.100.11", "BGP.med: 11\n", "BGP.community: (64512,100)\n", "BGP.large_community: (4200000000, 1, 2)")
+	drained := make(chan error, 1)
+	go func() {
+		_, err := s.Servers[0].Vipd("drain", "--wait")
+		drained <- err
+	}()
+	tells("BGP.as_path: 64512 64512 64512 64512 64512 64512 64512 64512 64512\n", "BGP.community: (64512,100) (65535,0)\n")
+	must(t, <-drained)
+	s.leads()
+}
+
+// TestReload: what changes in vipd.toml, and nothing else.
+func TestReload(t *testing.T) {
+	s := begin(t, "BIRD", setup{servers: 1})
+	x := s.Servers[0]
+	reload := func(h setup) {
+		t.Helper()
+		must(t, x.Reconfigure(h.config(x)))
+		_, err := x.Vipd("reload")
+		must(t, err)
+	}
+	p := s.watch()
+	h := s.how
+	h.more = "communities = [\"64512:5\"]\n"
+	reload(h)
+	s.until("the router to be told", func() error {
+		if out := s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl show route all"); !strings.Contains(out, "(64512,5)") {
+			return fmt.Errorf("the route is %s", out)
+		}
+		return nil
+	})
+	if c := s.session(x).Counters; c["established"] != 1 || c["dropped"] != 0 {
+		t.Errorf("the session noticed: %v", c)
+	}
+	if r := s.report(p); len(r.Failures) > 0 {
+		t.Errorf("failed: %+v", r.Failures)
+	}
+	// Without a VIP of mode bgp the sessions end, and with one they are back.
+	must(t, x.Reconfigure(x.CheckConfig()+"[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"))
+	_, err := x.Vipd("reload")
+	must(t, err)
+	s.leads()
+	if out := s.on(x.Node, "ip -4 addr show dev lo"); strings.Contains(out, s.how.address().String()) {
+		t.Errorf("the address was left: %s", out)
+	}
+	reload(s.how)
+	s.leads(x)
 }

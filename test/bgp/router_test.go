@@ -54,14 +54,18 @@ func (b *bird) config() string {
 	if h.family == vrrp.IPv6 {
 		channel = "ipv6"
 	}
+	extended := ""
+	if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
+		extended = "extended next hop on;"
+	}
 	text := fmt.Sprintf(`router id %s;
 log stderr all;
 protocol device { scan time 1; }
 protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
 `, routerAddr, channel)
 	for _, x := range s.Servers {
-		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export none; };\n",
-			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel)
+		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export none; %s };\n",
+			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, extended)
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
 		}
@@ -103,6 +107,9 @@ func (f *frr) config() string {
 		}
 		if h.gtsm {
 			text += n + "ttl-security hops 1\n"
+		}
+		if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
+			text += n + "capability extended-nexthop\n"
 		}
 		family += " " + n + "activate\n"
 	}

@@ -40,6 +40,7 @@ type site struct {
 // setup is what the tests vary.
 type setup struct {
 	family   vrrp.Family // of the VIP; 0: IPv4
+	session  vrrp.Family // of the session; 0: that of the VIP
 	internal bool
 	password string
 	gtsm     bool
@@ -71,15 +72,27 @@ func (h setup) address() netip.Addr {
 	return netip.MustParseAddr("203.0.113.100")
 }
 
+// over is the family of the session.
+func (h setup) over() vrrp.Family {
+	if h.session != 0 {
+		return h.session
+	}
+	if h.family != 0 {
+		return h.family
+	}
+	return vrrp.IPv4
+}
+
 func (h setup) routerAddress() string {
-	if h.family == vrrp.IPv6 {
+	if h.over() == vrrp.IPv6 {
 		return routerV6
 	}
 	return routerAddr
 }
 
+// server is a server's end of the session.
 func (h setup) server(s *cluster.Server) netip.Addr {
-	if h.family == vrrp.IPv6 {
+	if h.over() == vrrp.IPv6 {
 		return s.Addr6
 	}
 	return s.Addr
@@ -144,7 +157,20 @@ func (s *site) wire() {
 	for _, x := range s.Servers {
 		s.on(x.Node, "ip route add default via "+routerAddr)
 		s.on(x.Node, "ip -6 route add default via "+routerV6)
+		s.usable(x.Node)
 	}
+	s.usable(s.router)
+}
+
+// usable waits until a node can look for neighbours in IPv6.
+func (s *site) usable(n *lab.Node) {
+	s.t.Helper()
+	s.until(n.Name+" to have done with duplicate address detection", func() error {
+		if out := s.on(n, "ip -6 addr show tentative"); out != "" {
+			return fmt.Errorf("tentative are %s", out)
+		}
+		return nil
+	})
 }
 
 func (s *site) on(n *lab.Node, command string) string {
@@ -188,7 +214,10 @@ func (s *site) hops() []string {
 	}
 	out, err := s.router.Run("ip", "-j", family, "route", "show", fmt.Sprintf("%v/%d", s.how.address(), bits))
 	must(s.t, err)
-	type hop struct{ Gateway string }
+	type hop struct {
+		Gateway string
+		Via     struct{ Host string } // of the other family
+	}
 	var routes []struct {
 		hop
 		Nexthops []hop
@@ -200,7 +229,7 @@ func (s *site) hops() []string {
 	for _, r := range routes {
 		for _, g := range append(r.Nexthops, r.hop) {
 			for _, x := range s.Servers {
-				if g.Gateway != "" && netip.MustParseAddr(g.Gateway) == s.how.server(x) {
+				if by := g.Gateway + g.Via.Host; by == x.Addr.String() || by == x.Addr6.String() {
 					names = append(names, x.Name)
 				}
 			}
