@@ -27,6 +27,7 @@ type Peer struct {
 	LeastTTL  int        // of what is accepted (RFC 5082); 0: any
 	Hold      time.Duration
 	Keepalive time.Duration // 0: a third of the hold time that was agreed on
+	BFD       time.Duration // the interval of BFD packets, both ways (RFC 5881); 0: none
 	Retry     time.Duration // from one attempt to connect to the next
 	Families  []vrrp.Family
 	// ExtendedNextHop offers IPv4 routes with an IPv6 next hop (RFC 8950).
@@ -40,5 +41,5 @@ func (p *Peer) sameSession(o *Peer) bool {
 	return p.Address == o.Address && p.Port == o.Port && p.AS == o.AS && p.Source == o.Source &&
 		bytes.Equal(p.Password, o.Password) && p.TTL == o.TTL && p.LeastTTL == o.LeastTTL &&
 		p.Hold == o.Hold && p.Keepalive == o.Keepalive && slices.Equal(p.Families, o.Families) &&
-		p.ExtendedNextHop == o.ExtendedNextHop
+		p.ExtendedNextHop == o.ExtendedNextHop && p.BFD == o.BFD
 }

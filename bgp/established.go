@@ -12,8 +12,14 @@ import (
 
 // established runs a session that is up. Routes that a predecessor announced are left as
 // they are for a moment, until it is known what becomes of them.
-func (t *talk) established(inherited []Announced) error {
+func (t *talk) established(k *Kept) error {
+	var inherited []Announced
+	var bfd *KeptBFD
+	if k != nil {
+		inherited, bfd = k.Routes, k.BFD
+	}
 	t.up(inherited)
+	t.startBFD(bfd)
 	adopted := time.Time{}
 	for _, r := range inherited {
 		t.sent[r.Addr] = &announced{hop: r.Hop}
@@ -36,6 +42,28 @@ func (t *talk) up(inherited []Announced) {
 		words = fmt.Sprintf("session with %s, AS %d, goes on", t.speaks(), t.p.AS)
 	}
 	t.speaker.report(Event{Peer: t.state.Peer, Up: true, Words: words})
+}
+
+// startBFD has both ends watch each other more closely than the hold time does.
+func (t *talk) startBFD(kept *KeptBFD) {
+	if t.p.BFD == 0 {
+		return
+	}
+	b, err := t.speaker.bfd.start(t.local(), t.p.Address, t.p.BFD, kept)
+	if err != nil {
+		t.note(func(s *Status) { s.Problem = err.Error() })
+		t.speaker.report(Event{Peer: t.state.Peer, Words: fmt.Sprintf("%s: %v", t.speaks(), err)})
+		return
+	}
+	t.bfd = b
+}
+
+// unseen is closed when BFD says that the router is gone.
+func (t *talk) unseen() <-chan struct{} {
+	if t.bfd == nil {
+		return nil
+	}
+	return t.bfd.down
 }
 
 // ended ends the connection, or keeps it for a successor.
@@ -85,6 +113,8 @@ func (t *talk) talk(adopted time.Time) error {
 			}
 			timers.heard()
 			err = t.handle(m)
+		case <-t.unseen():
+			return &Error{Code: codeCease, Subcode: ceaseBFD, Words: fmt.Sprintf("BFD: it is gone; packets were due each %v", t.p.BFD)}
 		case <-timers.hold.C:
 			if len(t.inbox) > 0 {
 				timers.heard() // it was this host that was late
@@ -161,7 +191,15 @@ func (t *talk) sync(adopted time.Time) error {
 			return err
 		}
 	}
-	t.note(func(s *Status) { s.Routes = len(t.sent) })
+	t.note(func(s *Status) {
+		s.Routes = len(t.sent)
+		if t.bfd != nil {
+			s.BFD = "down"
+			if t.bfd.up() {
+				s.BFD = "up"
+			}
+		}
+	})
 	return nil
 }
 

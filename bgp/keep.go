@@ -27,6 +27,7 @@ type Kept struct {
 	Extended   bool          `json:"extended_next_hop"`
 	Read       []byte        `json:"read,omitempty"` // of a message that has come in part
 	Routes     []Announced   `json:"routes"`
+	BFD        *KeptBFD      `json:"bfd,omitempty"`
 }
 
 // Announced is a route that a router knows.
@@ -59,6 +60,10 @@ func (t *talk) keep() *Kept {
 	k := &Kept{
 		File: file, Local: cfg.AS, RouterID: cfg.ID, Peer: t.p.Address, AS: t.p.AS, PeerID: s.RouterID, Hold: t.hold,
 		Families: t.families, FourOctets: t.fourOctets, Extended: t.extended, Read: slices.Clone(t.rest),
+	}
+	if t.bfd != nil {
+		k.BFD = t.bfd.keep()
+		t.bfd.stop(false)
 	}
 	for addr, a := range t.sent {
 		k.Routes = append(k.Routes, Announced{addr, a.hop})

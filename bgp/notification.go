@@ -16,6 +16,7 @@ const (
 const (
 	ceaseShutdown   = 2
 	ceaseConfigured = 6
+	ceaseBFD        = 10 // RFC 9384
 )
 
 // Error is what ends a session: to be sent to the router, or received from it.

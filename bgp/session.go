@@ -46,6 +46,7 @@ type Status struct {
 	RouterID netip.Addr // the other's
 	Hold     time.Duration
 	Routes   int    // announced
+	BFD      string // up, down; "": none
 	Problem  string // why the session is not up, or what is wrong with it
 	Counters Counters
 }
@@ -179,7 +180,7 @@ func (x *session) once(ctx context.Context) error {
 	if k := x.kept; k != nil {
 		x.kept = nil
 		if t, err := k.adopt(x); err == nil {
-			return t.established(k.Routes)
+			return t.established(k)
 		}
 	}
 	p := x.config()
@@ -203,7 +204,7 @@ func (x *session) failed(err error) time.Duration {
 	words := fmt.Sprintf("%s: %v", x.speaks(), err)
 	x.mu.Lock()
 	up := x.state.State == Established
-	x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
+	x.state.BFD, x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = "", err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
 	if up {
 		x.state.Counters.Dropped++
 		if time.Since(x.state.Since) > lasting {
@@ -237,7 +238,8 @@ type talk struct {
 
 	sent    map[netip.Addr]*announced
 	inbox   chan message
-	rest    []byte // read, but not a whole message yet
+	bfd     *bfdSession // nil: none
+	rest    []byte      // read, but not a whole message yet
 	reading sync.WaitGroup
 }
 
@@ -428,6 +430,9 @@ func (t *talk) end(err error) error {
 	}
 	if word != nil && word.Code != 0 {
 		_ = t.write(word.marshal()) // it is over either way
+	}
+	if t.bfd != nil {
+		t.bfd.stop(true)
 	}
 	_ = t.conn.Close()
 	t.hush()

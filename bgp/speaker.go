@@ -30,6 +30,7 @@ type Dialer func(ctx context.Context, p *Peer) (net.Conn, error)
 type Speaker struct {
 	dial   Dialer
 	report func(Event) // must not block
+	bfd    *BFD
 
 	mu       sync.Mutex
 	cfg      Config
@@ -49,7 +50,7 @@ type entry struct {
 // NewSpeaker returns a Speaker that has no peers until [Speaker.Configure]. What a
 // predecessor kept is gone on with.
 func NewSpeaker(ctx context.Context, dial Dialer, kept []*Kept, report func(Event)) *Speaker {
-	return &Speaker{dial: dial, report: report, rib: make(map[netip.Addr]*entry), kept: kept, ctx: ctx}
+	return &Speaker{dial: dial, report: report, rib: make(map[netip.Addr]*entry), kept: kept, ctx: ctx, bfd: NewBFD()}
 }
 
 // Configure makes cfg the configuration. Sessions that it does not concern go on.
@@ -174,6 +175,7 @@ func (s *Speaker) Peers() []Status {
 func (s *Speaker) Close() {
 	s.each(func(x *session) { x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown}) })
 	s.running.Wait()
+	s.bfd.Close()
 }
 
 // Suspend ends the sessions without a word, and returns those that are up for a successor,
@@ -181,6 +183,7 @@ func (s *Speaker) Close() {
 func (s *Speaker) Suspend() []*Kept {
 	s.each((*session).suspend)
 	s.running.Wait()
+	s.bfd.Close()
 	var out []*Kept
 	s.each(func(x *session) {
 		if x.kept != nil {
