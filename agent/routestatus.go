@@ -76,7 +76,7 @@ func up(sessions []bgp.Status) int {
 
 func sessionStatus(x bgp.Status) control.Session {
 	s := control.Session{
-		Peer: x.Peer.String(), AS: x.AS, State: x.State, Since: x.Since, HoldTime: control.Duration(x.Hold), Routes: x.Routes,
+		Peer: x.Peer.String(), AS: x.AS, State: x.State, Since: x.Since, HoldTime: control.Duration(x.Hold), Routes: x.Routes, BFD: x.BFD,
 		Problem: x.Problem, Counters: sessionCounters(x.Counters),
 	}
 	if x.Local.IsValid() {

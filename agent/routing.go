@@ -227,7 +227,7 @@ func speakerConfig(b *config.BGP, virtual []netip.Addr) (bgp.Config, error) {
 func speakerPeer(b *config.BGP, p config.BGPPeer) bgp.Peer {
 	out := bgp.Peer{
 		Address: p.Address, Port: p.Port, AS: p.AS, Source: p.Source, TTL: 1, Hold: p.HoldTime, Keepalive: p.Keepalive,
-		Retry: p.ConnectRetry, Families: p.Families, ExtendedNextHop: p.ExtendedNextHop,
+		Retry: p.ConnectRetry, BFD: p.BFD, Families: p.Families, ExtendedNextHop: p.ExtendedNextHop,
 		Policy: bgp.Policy{
 			Communities: p.Communities, LocalPreference: p.LocalPreference, MED: p.MED, Step: p.WorseStep,
 			NextHop4: p.NextHop4, NextHop6: p.NextHop6,

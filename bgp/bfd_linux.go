@@ -187,7 +187,11 @@ func (s *bfdSession) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-s.in:
+			before := s.interval()
 			s.take(p)
+			if s.interval() != before {
+				next.Reset(s.pause()) // it may be much sooner than was thought
+			}
 		case <-next.C:
 			for range len(s.in) { // first: this host may have stood still
 				s.take(<-s.in)
@@ -220,11 +224,15 @@ func (s *bfdSession) expired() bool {
 	return s.machine.expire(time.Now())
 }
 
-// pause is the time to the next packet, with the jitter of RFC 5880, section 6.8.7.
-func (s *bfdSession) pause() time.Duration {
+func (s *bfdSession) interval() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.machine.interval()
+	return s.machine.interval()
+}
+
+// pause is the time to the next packet, with the jitter of RFC 5880, section 6.8.7.
+func (s *bfdSession) pause() time.Duration {
+	d := s.interval()
 	return d - time.Duration(rand.Int64N(int64(d/4)+1))
 }
 

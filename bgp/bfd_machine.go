@@ -25,7 +25,7 @@ type bfdMachine struct {
 // receive takes a packet, and returns whether to answer at once, and whether the session
 // went down.
 func (m *bfdMachine) receive(p bfdPacket, now time.Time) (answer, down bool) {
-	if p.Your != 0 && p.Your != m.My || p.Your == 0 && m.State > bfdDown {
+	if p.Your != 0 && p.Your != m.My {
 		return false, false
 	}
 	m.Your, m.minRx, m.minTx, m.mult, m.heard = p.My, p.MinRx, p.MinTx, p.Mult, now

@@ -32,6 +32,7 @@ type BGPPeer struct {
 	HoldTime         time.Duration
 	Keepalive        time.Duration // 0: a third of the hold time
 	ConnectRetry     time.Duration
+	BFD              time.Duration // interval; 0: none
 	Families         []vrrp.Family
 	ExtendedNextHop  bool
 	NextHop4         netip.Addr
@@ -89,6 +90,7 @@ var bgpPeerKeys = schema[BGPPeer]{
 		}
 	}},
 	{"connect_retry", func(v value, p *BGPPeer) { v.duration(&p.ConnectRetry, 100*time.Millisecond, 10*time.Minute) }},
+	{"bfd", readBFD},
 	{"families", readFamilies},
 	{"extended_next_hop", func(v value, p *BGPPeer) { v.flag(&p.ExtendedNextHop) }},
 	{"next_hop_ipv4", func(v value, p *BGPPeer) { readOwnAddress(v, &p.NextHop4, vrrp.IPv4) }},
@@ -249,6 +251,9 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 	if p.Multihop > 0 && p.TTLSecurity > 0 {
 		t.failKey("ttl_security", "excludes multihop: keep one of the two")
 	}
+	if p.BFD > 0 && p.Multihop > 0 {
+		t.failKey("bfd", "is for neighbours, and multihop for others: remove one of the two")
+	}
 	if p.Source.IsValid() && p.Address.IsValid() && vrrp.FamilyOf(p.Source) != vrrp.FamilyOf(p.Address) {
 		t.failKey("source", "%s is %s, and the peer's address is not: write one of the same family", p.Source, vrrp.FamilyOf(p.Source))
 	}
@@ -346,6 +351,17 @@ func readHoldTime(v value, p *BGPPeer) {
 		return
 	}
 	p.HoldTime = d
+}
+
+// readBFD reads an interval; "" is none.
+func readBFD(v value, p *BGPPeer) {
+	if s, ok := v.data.(string); ok && s == "" {
+		return
+	}
+	d := 300 * time.Millisecond // the example
+	if v.duration(&d, 50*time.Millisecond, 10*time.Second) {
+		p.BFD = d
+	}
 }
 
 func readFamilies(v value, p *BGPPeer) {

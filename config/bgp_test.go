@@ -93,6 +93,8 @@ func TestBGPRefusals(t *testing.T) {
 		{with("203.0.113.1", "fe80::1"), `bgp.peer.address: fe80::1 is link-local: name the interface, as in "fe80::1%eth0"`},
 		{minimalBGP + `hold_time = "1s"`, `bgp.peer.hold_time: 1s is out of range: choose 3s to 18h12m15s`},
 		{minimalBGP + `keepalive = "2s"`, `bgp.peer.keepalive: 2s is more than a third of hold_time, 3s: choose less, or leave it out`},
+		{minimalBGP + "multihop = 3\nbfd = \"300ms\"", `bgp.peer.bfd: is for neighbours, and multihop for others: remove one of the two`},
+		{minimalBGP + `bfd = "10ms"`, `bgp.peer.bfd: 10ms is out of range: choose 50ms to 10s`},
 		{minimalBGP + "multihop = 3\nttl_security = 2", `bgp.peer.ttl_security: excludes multihop: keep one of the two`},
 		{minimalBGP + `communities = ["70000:1"]`, `bgp.peer.communities: "70000:1" is not a community: write two numbers up to 65535, such as "64512:100"`},
 		{minimalBGP + `worse_by = "local-preference"`, `bgp.peer.worse_by: "local-preference" is not sent to external peers: choose "as-path" or "med"`},

@@ -89,6 +89,7 @@ type Session struct {
 	RouterID string            `json:"router_id,omitempty"` // of the router
 	HoldTime Duration          `json:"hold_time"`           // as agreed on; 0s: the session is not up
 	Routes   int               `json:"routes"`              // announced
+	BFD      string            `json:"bfd,omitempty"`       // up, down; empty: none
 	Counters map[string]uint64 `json:"counters"`
 	Problem  string            `json:"problem,omitempty"`
 }

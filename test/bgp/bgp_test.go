@@ -188,6 +188,27 @@ func TestAgentDies(t *testing.T) {
 	})
 }
 
+// TestBFDHang: with BFD a hang costs no more than a death.
+func TestBFDHang(t *testing.T) {
+	s := begin(t, "BIRD", setup{bfd: 100 * time.Millisecond, servers: 2})
+	x := s.Servers[0]
+	s.until("BFD", func() error {
+		if b := s.session(x).BFD; b != "up" {
+			return fmt.Errorf("it is %q", b)
+		}
+		return nil
+	})
+	wait(t, time.Second) // both ends come to the fast interval
+	began := time.Now()
+	must(t, x.SignalAgent(syscall.SIGSTOP))
+	s.leads(s.Servers[1])
+	if d := time.Since(began); d > 600*time.Millisecond {
+		t.Errorf("it took %v", d)
+	}
+	must(t, x.SignalAgent(syscall.SIGCONT))
+	s.leads(x)
+}
+
 // TestAgentHangs: the router's hold time ends it, about when the lease on lo does.
 func TestAgentHangs(t *testing.T) {
 	s := begin(t, "BIRD", setup{})
@@ -341,4 +362,32 @@ func TestReload(t *testing.T) {
 	}
 	reload(s.how)
 	s.leads(x)
+}
+
+// TestBFD: a node's death costs three intervals, not the hold time.
+func TestBFD(t *testing.T) {
+	const every = 100 * time.Millisecond
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{bfd: every})
+		for _, x := range s.Servers {
+			s.until("BFD with "+x.Name, func() error {
+				if b := s.session(x).BFD; b != "up" {
+					return fmt.Errorf("it is %q", b)
+				}
+				return nil
+			})
+		}
+		wait(t, time.Second) // both ends come to the fast interval
+		p := s.watch()
+		wait(t, 300*time.Millisecond)
+		must(t, s.Servers[0].Die())
+		s.leads(s.Servers[1])
+		wait(t, 300*time.Millisecond)
+		if g := s.report(p).LongestGap.Length(); g > 3*every+150*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+		if c := s.session(s.Servers[1]).Counters; c["dropped"] != 0 {
+			t.Errorf("the session of another was dropped: %v", c)
+		}
+	})
 }

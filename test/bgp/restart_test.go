@@ -97,47 +97,61 @@ func (s *store) launch(x *site, n int) *process {
 // TestRestart: the session goes on in the next agent, and nobody notices.
 func TestRestart(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
-		s := newSite(t, kind, setup{})
-		s.speaks.start()
-		for i, x := range s.Servers {
-			must(t, x.StartAPI("ready"))
-			if i > 0 {
-				must(t, x.StartAgent())
-			}
-		}
-		x := s.Servers[0]
-		must(t, x.Reconfigure(s.how.config(x)))
-		keeps := newStore(t)
-		agent := keeps.launch(s, 0)
-		s.leads(x)
-		p := s.watch()
-		for range 3 {
-			agent.end(syscall.SIGUSR1)
-			s.until("the session to be kept", func() error { return keeps.holds(1) })
-			agent = keeps.launch(s, 0)
-			s.until("the session to go on", func() error { return keeps.holds(0) })
-			wait(t, 4*time.Second) // longer than the hold time
-			s.leads(x)
-			if got := s.session(x); got.State != "Established" || got.Counters["established"] != 1 || got.Counters["dropped"] != 0 || got.Routes != 1 {
-				t.Fatalf("the session: %+v", got)
-			}
-		}
-		if r := s.report(p); r.Failed > 0 || len(r.Failures) > 0 || len(r.Changes) != 1 {
-			t.Errorf("failed %+v, changes %v", r.Failures, r.Changes)
-		}
-		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", agent.cmd.Process.Pid)); err == nil {
-			for line := range strings.Lines(string(b)) {
-				if strings.HasPrefix(line, "VmRSS") {
-					t.Logf("the agent's memory: %s", line)
-				}
-			}
-		}
-		// One that crashes then takes its session with it.
-		agent.kill()
-		began := time.Now()
-		s.leads(s.Servers[1])
-		if d := time.Since(began); d > time.Second {
-			t.Errorf("after a crash it took %v", d)
-		}
+		t.Run("plain", func(t *testing.T) { restarts(t, kind, setup{}) })
+		t.Run("BFD", func(t *testing.T) { restarts(t, kind, setup{bfd: 100 * time.Millisecond}) })
 	})
+}
+
+func restarts(t *testing.T, kind string, h setup) {
+	s := newSite(t, kind, h)
+	s.speaks.start()
+	for i, x := range s.Servers {
+		must(t, x.StartAPI("ready"))
+		if i > 0 {
+			must(t, x.StartAgent())
+		}
+	}
+	x := s.Servers[0]
+	must(t, x.Reconfigure(s.how.config(x)))
+	keeps := newStore(t)
+	agent := keeps.launch(s, 0)
+	s.leads(x)
+	if h.bfd > 0 {
+		s.until("BFD", func() error {
+			if b := s.session(x).BFD; b != "up" {
+				return fmt.Errorf("it is %q", b)
+			}
+			return nil
+		})
+		wait(t, time.Second) // both ends come to the fast interval
+	}
+	p := s.watch()
+	for range 3 {
+		agent.end(syscall.SIGUSR1)
+		s.until("the session to be kept", func() error { return keeps.holds(1) })
+		agent = keeps.launch(s, 0)
+		s.until("the session to go on", func() error { return keeps.holds(0) })
+		wait(t, 4*time.Second) // longer than the hold time
+		s.leads(x)
+		if got := s.session(x); h.bfd > 0 && got.BFD != "up" || got.State != "Established" || got.Counters["established"] != 1 || got.Counters["dropped"] != 0 || got.Routes != 1 {
+			t.Fatalf("the session: %+v", got)
+		}
+	}
+	if r := s.report(p); r.Failed > 0 || len(r.Failures) > 0 || len(r.Changes) != 1 {
+		t.Errorf("failed %+v, changes %v", r.Failures, r.Changes)
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", agent.cmd.Process.Pid)); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, "VmRSS") {
+				t.Logf("the agent's memory: %s", line)
+			}
+		}
+	}
+	// One that crashes then takes its session with it.
+	agent.kill()
+	began := time.Now()
+	s.leads(s.Servers[1])
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("after a crash it took %v", d)
+	}
 }

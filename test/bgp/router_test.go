@@ -63,6 +63,10 @@ log stderr all;
 protocol device { scan time 1; }
 protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
 `, routerAddr, channel)
+	if h.bfd > 0 {
+		ms := h.bfd.Milliseconds()
+		text += fmt.Sprintf("protocol bfd { accept direct; interface \"eth0\" { min rx interval %d ms; min tx interval %d ms; multiplier 3; }; }\n", ms, ms)
+	}
 	for _, x := range s.Servers {
 		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export none; %s };\n",
 			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, extended)
@@ -71,6 +75,9 @@ protocol kernel { %s { import none; export where source = RTS_BGP; }; merge path
 		}
 		if h.gtsm {
 			text += " ttl security yes;\n"
+		}
+		if h.bfd > 0 {
+			text += " bfd on;\n"
 		}
 		text += "}\n"
 	}
@@ -91,6 +98,7 @@ type frr struct {
 	dir   string
 	zebra *process
 	bgpd  *process
+	bfdd  *process // nil: without BFD
 }
 
 func (f *frr) String() string { return "FRR" }
@@ -107,6 +115,9 @@ func (f *frr) config() string {
 		}
 		if h.gtsm {
 			text += n + "ttl-security hops 1\n"
+		}
+		if h.bfd > 0 {
+			text += n + fmt.Sprintf("bfd 3 %d %d\n", h.bfd.Milliseconds(), h.bfd.Milliseconds())
 		}
 		if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
 			text += n + "capability extended-nexthop\n"
@@ -132,15 +143,25 @@ func (f *frr) start() {
 		_, err := os.Stat(zserv)
 		return err
 	})
+	if f.site.how.bfd > 0 {
+		f.bfdd = f.daemon("bfdd", empty, zserv)
+	}
 	f.bgpd = f.daemon("bgpd", conf, zserv)
 }
 
 func (f *frr) daemon(name, conf, zserv string) *process {
-	return launch(f.site.t, f.site.router, exec.Command(filepath.Join(frrDir, name), "--config_file", conf, "--socket", zserv,
-		"--pid_file", filepath.Join(f.dir, name+".pid"), "--vty_socket", f.dir, "--vty_port", "0", "--log", "stdout", "--log-level", "warn"))
+	more := []string{}
+	if name == "bfdd" {
+		more = append(more, "--bfdctl", filepath.Join(f.dir, "bfdd.sock"))
+	}
+	return launch(f.site.t, f.site.router, exec.Command(filepath.Join(frrDir, name), append(more, "--config_file", conf, "--socket", zserv,
+		"--pid_file", filepath.Join(f.dir, name+".pid"), "--vty_socket", f.dir, "--vty_port", "0", "--log", "stdout", "--log-level", "warn")...))
 }
 
 func (f *frr) kill() {
 	f.bgpd.kill()
+	if f.bfdd != nil {
+		f.bfdd.kill()
+	}
 	f.zebra.kill()
 }

@@ -44,6 +44,7 @@ type setup struct {
 	internal bool
 	password string
 	gtsm     bool
+	bfd      time.Duration
 	spread   bool
 	more     string // lines of [[bgp.peer]]
 	vip      string // lines of [[vip]]
@@ -116,6 +117,9 @@ func (h setup) config(s *cluster.Server) string {
 	}
 	if h.gtsm {
 		text += "ttl_security = 1\n"
+	}
+	if h.bfd > 0 {
+		text += fmt.Sprintf("bfd = %q\n", h.bfd)
 	}
 	return text + h.more
 }
