@@ -67,6 +67,24 @@ func TestBFDComesUp(t *testing.T) {
 	}
 }
 
+// FuzzBFD feeds a machine with any packets, and wants it to send and wait reasonably.
+func FuzzBFD(f *testing.F) {
+	f.Add(bfdPacket{State: bfdDown, Mult: 3, My: 7, MinTx: time.Second, MinRx: time.Second}.marshal())
+	f.Add(bfdPacket{State: bfdUp, Mult: 3, My: 7, Your: 1, MinTx: time.Second, MinRx: time.Second, Poll: true}.marshal())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := newPair().a
+		now := time.Unix(1790000000, 0)
+		for ; len(b) >= bfdLen; b = b[bfdLen:] {
+			if p, ok := parseBFD(b[:bfdLen]); ok {
+				m.receive(p, now)
+			}
+			if m.State > bfdUp || m.interval() < m.Interval || m.detection() < m.Interval {
+				t.Fatalf("%+v", m)
+			}
+		}
+	})
+}
+
 func TestBFDAdminDown(t *testing.T) {
 	p := newPair()
 	for range 3 {

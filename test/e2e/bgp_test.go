@@ -79,6 +79,21 @@ func TestBGP(t *testing.T) {
 		s.awaitRestarted(began)
 		s.judge(t, p, 0)
 	})
+	t.Run("restart, with BFD", func(t *testing.T) {
+		for _, n := range s.nodes {
+			s.on(n, "sh", "-euc", `echo 'bfd = "300ms"' >>/etc/vipd/vipd.toml; systemctl reload vipd.service`)
+		}
+		s.leads(s.nodes...)
+		s.awaitBFD()
+		p := s.client(t)
+		began := time.Now()
+		for _, n := range s.nodes {
+			s.on(n, "systemctl", "restart", "vipd.service")
+		}
+		s.awaitRestarted(began)
+		s.awaitBFD()
+		s.judge(t, p, 0)
+	})
 	t.Run("agent killed", func(t *testing.T) {
 		s.on(first, "systemctl", "kill", "--signal=KILL", "vipd.service")
 		s.leads(others...)
@@ -96,10 +111,10 @@ func TestBGP(t *testing.T) {
 
 func (s *bgpSite) startBIRD() {
 	s.t.Helper()
-	text := "router id 198.51.100.1;\nlog stderr all;\nprotocol device { scan time 1; }\n" +
+	text := "router id 198.51.100.1;\nlog stderr all;\nprotocol device { scan time 1; }\nprotocol bfd { accept direct; interface \"eth0\" { min rx interval 300 ms; min tx interval 300 ms; multiplier 3; }; }\n" +
 		"protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths on; }\n"
 	for i, n := range s.nodes {
-		text += fmt.Sprintf("protocol bgp %s { local 198.51.100.1 as 64600; neighbor 198.51.100.%d as 64512; passive; direct; error wait time 1, 2; ipv4 { import all; export none; }; }\n", n.name, 11+i)
+		text += fmt.Sprintf("protocol bgp %s { local 198.51.100.1 as 64600; neighbor 198.51.100.%d as 64512; passive; direct; bfd on; error wait time 1, 2; ipv4 { import all; export none; }; }\n", n.name, 11+i)
 	}
 	_, err := s.site.client.Run("sysctl", "-qw", "net.ipv4.fib_multipath_hash_policy=1") // by connection
 	must(s.t, err)
@@ -181,6 +196,22 @@ func (s *bgpSite) hops() ([]string, error) {
 	}
 	slices.Sort(names)
 	return names, nil
+}
+
+// awaitBFD waits until the routers and the agents watch each other.
+func (s *bgpSite) awaitBFD() {
+	s.t.Helper()
+	for _, n := range s.nodes {
+		ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+		must(s.t, await(ctx, n.name+"'s BFD", func() error {
+			st, err := n.status(ctx)
+			if err != nil || len(st.Sessions) != 1 || st.Sessions[0].BFD != "up" {
+				return fmt.Errorf("the sessions are %v: %w", st.Sessions, err)
+			}
+			return nil
+		}))
+		cancel()
+	}
 }
 
 // client starts a client that asks the VIP all the time.
