@@ -114,7 +114,7 @@ func (a *Agent) routingMetrics(s *metrics.Snapshot) {
 	}
 	for _, x := range sessions {
 		s.Sessions = append(s.Sessions, metrics.Session{
-			Peer: x.Peer.String(), AS: fmt.Sprint(x.AS), State: x.State, Routes: x.Routes, Hold: x.Hold,
+			Peer: x.Peer.String(), AS: fmt.Sprint(x.AS), State: x.State, BFD: x.BFD, Routes: x.Routes, Hold: x.Hold,
 			Established: x.Counters.Established, Dropped: x.Counters.Dropped,
 			Sent: x.Counters.Sent, Received: x.Counters.Received,
 			UpdatesSent: x.Counters.UpdatesSent, UpdatesReceived: x.Counters.UpdatesReceived, Malformed: x.Counters.Malformed,

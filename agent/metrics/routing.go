@@ -25,6 +25,12 @@ func routingFamilies() []family {
 			func(s Session, put func(float64, ...string)) { put(float64(s.Routes)) }),
 		session("vipd_bgp_session_hold_time_seconds", "The hold time that was agreed on; 0: the session is not up.", gauge,
 			func(s Session, put func(float64, ...string)) { put(s.Hold.Seconds()) }),
+		session("vipd_bgp_session_bfd_up", "Whether BFD with the router is up; none if it is off.", gauge,
+			func(s Session, put func(float64, ...string)) {
+				if s.BFD != "" {
+					put(truth(s.BFD == "up"))
+				}
+			}),
 		session("vipd_bgp_session_established_total", "How often a session has come up.", counter,
 			func(s Session, put func(float64, ...string)) { put(float64(s.Established)) }),
 		session("vipd_bgp_session_dropped_total", "How often a session that was up has ended.", counter,

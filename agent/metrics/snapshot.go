@@ -34,6 +34,7 @@ type Route struct {
 // Session is that with a router.
 type Session struct {
 	Peer, AS, State                          string
+	BFD                                      string // up, down; "": none
 	Routes                                   int
 	Hold                                     time.Duration // as agreed on
 	Established, Dropped                     uint64
