@@ -66,7 +66,7 @@ func (s Status) writeSessions(b *strings.Builder, now time.Time, p Palette) {
 			colour = p.bad
 		}
 		t.row(cell{text: x.Peer}, cell{text: fmt.Sprintf("AS %d", x.AS)}, cell{x.State, colour},
-			cell{text: "for " + ago(now, x.Since)}, cell{text: fmt.Sprintf("%d routes", x.Routes)}, cell{text: x.bfd()})
+			cell{text: "for " + ago(now, x.Since)}, cell{text: plural(x.Routes, "route")}, cell{text: x.bfd()})
 	}
 	if len(t.rows) > 0 {
 		b.WriteString("\n" + p.paint(p.faint, "SESSIONS") + "\n")
@@ -77,6 +77,13 @@ func (s Status) writeSessions(b *strings.Builder, now time.Time, p Palette) {
 			b.WriteString(problem(p, x.Peer+": "+x.Problem))
 		}
 	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func (x Session) bfd() string {
