@@ -391,3 +391,37 @@ func TestBFD(t *testing.T) {
 		}
 	})
 }
+
+// TestFlood: a router that announces its whole table is of no concern.
+func TestFlood(t *testing.T) {
+	const routes = 50_000
+	s := begin(t, "BIRD", setup{family: vrrp.IPv6, flood: routes})
+	for _, x := range s.Servers {
+		s.until("the flood to be over", func() error {
+			c := s.session(x).Counters
+			if c["dropped"] != 0 || c["updates-malformed"] != 0 {
+				t.Fatalf("%s: %v", x.Name, c)
+			}
+			if c["updates-rcvd"] < routes/1000 {
+				return fmt.Errorf("only %d updates came", c["updates-rcvd"])
+			}
+			return nil
+		})
+	}
+	wait(t, 3500*time.Millisecond) // longer than the hold time
+	s.leads(s.Servers[0])
+	if c := s.session(s.Servers[0]).Counters; c["dropped"] != 0 {
+		t.Errorf("the session did not last: %v", c)
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Servers[0].AgentPID())); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, "VmHWM") {
+				t.Logf("the agent's memory: %s", line)
+			}
+		}
+	}
+	began := time.Now()
+	must(t, s.Servers[0].SignalAPI(syscall.SIGKILL))
+	s.leads(s.Servers[1])
+	t.Logf("the route was gone after %v", time.Since(began))
+}

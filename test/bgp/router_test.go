@@ -63,13 +63,22 @@ log stderr all;
 protocol device { scan time 1; }
 protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
 `, routerAddr, channel)
+	export := "none"
+	if h.flood > 0 {
+		export = "where source = RTS_STATIC"
+		text += "protocol static { ipv6;\n"
+		for i := range h.flood {
+			text += fmt.Sprintf(" route 2001:db8:%x:%x::/64 blackhole;\n", 0x1000+i>>16, i&0xffff)
+		}
+		text += "}\n"
+	}
 	if h.bfd > 0 {
 		ms := h.bfd.Milliseconds()
 		text += fmt.Sprintf("protocol bfd { accept direct; interface \"eth0\" { min rx interval %d ms; min tx interval %d ms; multiplier 3; }; }\n", ms, ms)
 	}
 	for _, x := range s.Servers {
-		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export none; %s };\n",
-			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, extended)
+		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export %s; %s };\n",
+			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, export, extended)
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
 		}

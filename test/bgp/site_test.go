@@ -45,6 +45,7 @@ type setup struct {
 	password string
 	gtsm     bool
 	bfd      time.Duration
+	flood    int // how many IPv6 routes BIRD announces to the servers
 	spread   bool
 	more     string // lines of [[bgp.peer]]
 	vip      string // lines of [[vip]]
