@@ -42,7 +42,7 @@ func TestAPIKilled(t *testing.T) {
 			wait(t, 300*time.Millisecond)
 			gaps = append(gaps, s.report(p).LongestGap.Length())
 		}
-		for range 3 { // each fall doubles how long a node has to be ready again
+		for range 2 { // each fall doubles how long a node has to be ready again
 			s.leads(one)
 			fail(one, two)
 			fail(two, three)
@@ -394,7 +394,7 @@ func TestBFD(t *testing.T) {
 
 // TestFlood: a router that announces its whole table is of no concern.
 func TestFlood(t *testing.T) {
-	const routes = 50_000
+	const routes = 20_000
 	s := begin(t, "BIRD", setup{family: vrrp.IPv6, flood: routes})
 	for _, x := range s.Servers {
 		s.until("the flood to be over", func() error {

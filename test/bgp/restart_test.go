@@ -126,7 +126,7 @@ func restarts(t *testing.T, kind string, h setup) {
 		wait(t, time.Second) // both ends come to the fast interval
 	}
 	p := s.watch()
-	for range 3 {
+	for range 2 {
 		agent.end(syscall.SIGUSR1)
 		s.until("the session to be kept", func() error { return keeps.holds(1) })
 		agent = keeps.launch(s, 0)
