@@ -32,7 +32,7 @@ MICRO = sh -c 'go test -run "^$$$$" -bench . -benchmem -count $(COUNT) $(TESTFLA
 BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # What "make test" runs: in namespaces where the tests use test/lab, else as it is.
 # Interop, sim, the packages and the machines have targets of their own.
-LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/sim -e '/packaging ' -e /test/machine -e /test/e2e
+LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/bgp -e /test/sim -e '/packaging ' -e /test/machine -e /test/e2e
 KERNEL  = $(shell $(LISTED) | awk '/test\/lab/ { print $$1 }')
 UNIT    = $(shell $(LISTED) | awk '!/test\/lab/ { print $$1 }')
 
@@ -74,6 +74,11 @@ lint: ## check the format, and run go vet and staticcheck
 	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "gofmt -s -w these:" $$unformatted; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+
+.PHONY: bgp
+bgp: modules ## run behind BIRD and FRR, as BGP routers (make deps installs them)
+	@.ci/deps check bgp
+	$(CONTAIN) go test -race -count=1 $(TESTFLAGS) ./test/bgp/...
 
 .PHONY: interop
 interop: modules ## run against keepalived and FRR (make deps installs them)
@@ -186,7 +191,7 @@ package-test: package ## test the packages, and what they do when installed
 
 .PHONY: deps
 deps: ## install what the tests need (Debian, Ubuntu; as root), or say what is missing
-	@.ci/deps install test demo interop package e2e bench
+	@.ci/deps install test demo interop bgp package e2e bench
 
 .PHONY: clean
 clean: ## remove what was built

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/bgp"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/systemd"
@@ -35,6 +37,8 @@ type Options struct {
 	// Restarting is asked when the agent is to end: whether it is started again at
 	// once, and so has to leave the addresses for its successor. Nil: no.
 	Restarting func() bool
+	// Inherited are the sockets that systemd kept from the predecessor, by name.
+	Inherited map[string]*os.File
 	// Synchronised says why the wall clock is not; nil: ask the kernel, or systemd.
 	Synchronised func(context.Context) error
 	// WallClock is the host's clock; nil: the system's.
@@ -63,6 +67,7 @@ type Agent struct {
 
 	// For the health monitor and the routers' loops, which must not wait for mu.
 	live    atomic.Pointer[[]*router]
+	ways    atomic.Pointer[[]*route]
 	monitor atomic.Pointer[health.Monitor]
 	verdict atomic.Pointer[health.Verdict] // the last one that was told to the routers
 	unit    atomic.Pointer[health.Unit]
@@ -78,6 +83,8 @@ type Agent struct {
 	auth     *auth
 	routers  map[id]*placed
 	segments []*segment
+	routing  *routing    // nil: no VIP has mode "bgp"
+	sessions []*bgp.Kept // left to the successor
 	stopMon  context.CancelFunc
 	drained  bool  // by the operator
 	barred   error // why signatures need a better clock
@@ -158,7 +165,7 @@ func load(path string) (*config.Config, *auth, error) {
 		return nil, nil, err
 	}
 	keys, err := readAuth(cfg.Auth)
-	return cfg, keys, err
+	return cfg, keys, errors.Join(err, checkPasswords(cfg.BGP))
 }
 
 func (a *Agent) run(ctx context.Context) error {
@@ -306,8 +313,11 @@ func (a *Agent) start() error {
 			a.add(x)
 		}
 	}
-	a.state.Routers = nil // what is added later is new
+	a.state.Routers, a.state.Routes = nil, nil // what is added later is new
 	a.removeLeftovers()
+	if a.routing == nil {
+		a.forgetSessions() // vipd.toml has changed
+	}
 	if err := a.startMonitor(a.cfg); err != nil {
 		return &ConfigError{err}
 	}
@@ -331,8 +341,12 @@ func shares(v config.VIP) []share {
 
 func (s share) id() id { return id{s.vip.Name, s.family} }
 
-// add makes a router and starts its loop.
+// add makes a router, or a route, and starts its loop.
 func (a *Agent) add(s share) {
+	if s.vip.Mode == config.ModeBGP {
+		a.addRoute(s)
+		return
+	}
 	i := s.id()
 	r := newRouter(i, s.vip, a.auth, a.ready.Load(), a.clock, a.record, a.probeNow)
 	ctx, stop := context.WithCancel(a.ctx)
@@ -397,6 +411,13 @@ func (a *Agent) removeLeftovers() {
 			stale = append(stale, ofFamily(p.router.snapshot().cfg.Addresses, i.Family)...)
 		}
 	}
+	if a.routing != nil {
+		for i, w := range a.routing.routes {
+			if w.resume == bgp.None {
+				stale = append(stale, ofFamily(w.route.snapshot().cfg.Addresses, i.Family)...)
+			}
+		}
+	}
 	removed, err := vip.Remove(stale)
 	if err != nil {
 		a.record.failed("remove addresses that were left behind", err)
@@ -423,6 +444,7 @@ func (a *Agent) placer(ctx context.Context) {
 }
 
 func (a *Agent) place() {
+	a.placeRoutes()
 	for i, p := range a.routers {
 		a.unplace(p)
 		if p.segment != nil {
@@ -490,6 +512,9 @@ func (a *Agent) linkChanged(c vip.Change) {
 // virtualChanged reports whether the address is one of the VIPs, and has one that
 // was taken off put back.
 func (a *Agent) virtualChanged(c vip.Change) bool {
+	if a.routeChanged(c) {
+		return true
+	}
 	for i, p := range a.routers {
 		if i.Family != vrrp.FamilyOf(c.Addr) || !p.router.has(c.Addr) {
 			continue
@@ -528,7 +553,10 @@ func (a *Agent) leave() {
 		a.leaveAddresses()
 		return
 	}
+	var routes sync.WaitGroup
+	routes.Go(a.retireRoutes)
 	a.retireAll(a.all())
+	routes.Wait()
 	a.forgetState()
 }
 
@@ -565,6 +593,7 @@ func (a *Agent) leaveAddresses() {
 		p.stop()
 		<-p.router.done
 	}
+	a.leaveRoutes()
 	if err := a.saveState(true); err != nil {
 		a.record.failed("the next agent will start afresh", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
 	"github.com/vipd/vipd/vrrp"
 )
@@ -35,6 +36,7 @@ func (a *Agent) Status() control.Status {
 	for i, p := range a.routers {
 		s.Routers = append(s.Routers, a.routerStatus(i, p))
 	}
+	a.routingStatus(&s)
 	slices.SortFunc(s.Routers, func(x, y control.Router) int {
 		if x.VIP != y.VIP {
 			return compare(x.VIP, y.VIP)
@@ -71,7 +73,7 @@ func healthStatus(v health.Verdict) control.Health {
 func (a *Agent) routerStatus(i id, p *placed) control.Router {
 	r, v := p.router, p.router.snapshot()
 	s := control.Router{
-		VIP: i.VIP, Family: i.Family.String(), VRID: v.cfg.VRID, Interface: v.iface,
+		VIP: i.VIP, Family: i.Family.String(), Mode: string(config.ModeVRRP), VRID: v.cfg.VRID, Interface: v.iface,
 		State: v.state.String(), Since: a.clock.time(v.since), Cause: v.cause, Holding: v.holding,
 		Grade: v.grade.String(), Priority: v.priority, Configured: v.cfg.Priority,
 		AdvertInterval: control.Duration(v.cfg.AdvertInterval), Peers: []control.Peer{}, Counters: r.count(),

@@ -37,6 +37,7 @@ func (a *Agent) awaitHandover(ctx context.Context) (control.Result, error) {
 	for _, p := range a.all() {
 		limit = max(limit, 4*p.router.snapshot().cfg.AdvertInterval+drainExtra)
 	}
+	limit += a.leaveTime()
 	over := time.NewTimer(limit)
 	defer over.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -61,7 +62,22 @@ func (a *Agent) holds() bool {
 			return true
 		}
 	}
+	for _, r := range a.routes() {
+		if v := r.snapshot(); v.holding || v.state == vrrp.Active {
+			return true
+		}
+	}
 	return false
+}
+
+// leaveTime is how long routes take to be withdrawn.
+func (a *Agent) leaveTime() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.routing == nil || a.cfg.BGP == nil {
+		return 0
+	}
+	return a.cfg.BGP.DrainDelay + routeLinger
 }
 
 // Resume implements [control.Handler].
@@ -83,6 +99,9 @@ func (a *Agent) setDrained(on bool) {
 	a.drained = on
 	for _, p := range a.routers {
 		p.router.demote(drained, on)
+	}
+	for _, r := range a.routes() {
+		r.demote(drained, on)
 	}
 	words := "drained by the operator"
 	if !on {
@@ -146,6 +165,9 @@ func (a *Agent) setHandover(on bool) {
 	}
 	for _, p := range a.routers {
 		a.tellStopping(p.router)
+	}
+	for _, r := range a.routes() {
+		a.tellStopping(r)
 	}
 	a.record.drain(words)
 }

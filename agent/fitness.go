@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
@@ -77,13 +78,19 @@ func (a *Agent) report(u health.Update) {
 		unitChanged = true // as far as the routers go
 		a.record.drain("K3s is ready again: this node takes part again")
 	}
-	for _, r := range *a.live.Load() {
+	tell := func(r ranked) {
 		if changed || unitChanged {
 			a.tellVerdict(r) // first: a unit that has ended gives the rank back to the verdict
 		}
 		if unitChanged {
 			a.tellUnit(r)
 		}
+	}
+	for _, r := range a.routes() {
+		tell(r)
+	}
+	for _, r := range *a.live.Load() {
+		tell(r)
 		if !u.Began.IsZero() {
 			r.post(vrrp.Observed(u.Observed, a.clock.at(u.Began)))
 		}
@@ -100,8 +107,16 @@ func (a *Agent) recordVerdict(old *health.Verdict, v health.Verdict) {
 	}
 }
 
+// ranked is what is told how fit this node is: a router or a route.
+type ranked interface {
+	call(f func())
+	setVerdict(g vrrp.Grade, hold time.Duration, cause string)
+	setDemotion(why demotion, on bool)
+	permit(on, urgent bool) // urgent: if not, the addresses must be off now
+}
+
 // acquaint tells a new router what is known of the API server.
-func (a *Agent) acquaint(r *router) {
+func (a *Agent) acquaint(r ranked) {
 	if a.unit.Load() != nil {
 		a.tellUnit(r)
 	}
@@ -111,7 +126,7 @@ func (a *Agent) acquaint(r *router) {
 
 // tellVerdict passes the verdict on. While K3s is being stopped it ranks the node
 // as down without being a reason to leave: it holds until another takes over.
-func (a *Agent) tellVerdict(r *router) {
+func (a *Agent) tellVerdict(r ranked) {
 	r.call(func() {
 		v := a.verdict.Load() // here, so that the last word counts whoever was quicker to say it
 		if v == nil {
@@ -126,15 +141,12 @@ func (a *Agent) tellVerdict(r *router) {
 
 // tellUnit keeps the addresses off the interface while K3s may be choosing its
 // node address from it.
-func (a *Agent) tellUnit(r *router) {
+func (a *Agent) tellUnit(r ranked) {
 	r.call(func() {
 		u := *a.unit.Load()
 		known := u.ActiveState != ""
 		absent := u.MainPID == 0 || u.Dead || u.ActiveState == "activating"
-		r.step(vrrp.Permit(!known || !absent))
-		if starting(u) {
-			r.step(vrrp.Withdraw())
-		}
+		r.permit(!known || !absent, starting(u))
 	})
 	a.tellStopping(r)
 }
@@ -147,7 +159,7 @@ func starting(u health.Unit) bool {
 
 // tellStopping ranks the node as down while K3s stops, and from a handover before
 // that until it is ready again.
-func (a *Agent) tellStopping(r *router) {
+func (a *Agent) tellStopping(r ranked) {
 	r.call(func() {
 		u := a.unit.Load()
 		r.setDemotion(preparing, a.handover.on())

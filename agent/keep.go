@@ -43,6 +43,11 @@ func (a *Agent) summary() string {
 		}
 		parts = append(parts, r.id.VIP+": "+a.holder(r.snapshot(), r.id.Family))
 	}
+	for _, r := range a.routes() {
+		if len(parts) < 8 {
+			parts = append(parts, r.id.VIP+": "+r.snapshot().summary(r.id.Family))
+		}
+	}
 	if v := a.verdict.Load(); v == nil {
 		parts = append(parts, "API server not known yet")
 	} else {
@@ -116,6 +121,7 @@ func (a *Agent) saveState(restarting bool) error {
 		}
 		s.Routers[i.String()] = saved
 	}
+	s.Routes, s.Sessions = a.savedRoutes(), a.sessions
 	a.mu.Unlock()
 	return a.write(s, restarting)
 }
@@ -169,6 +175,9 @@ func (a *Agent) watchdog(ctx context.Context) error {
 			return nil
 		}
 		for _, r := range *a.live.Load() {
+			r.wait(func() {})
+		}
+		for _, r := range a.routes() {
 			r.wait(func() {})
 		}
 		a.notify("watchdog", a.opts.Notifier.Watchdog())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/bgp"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vip"
 	"github.com/vipd/vipd/vrrp"
@@ -309,4 +310,39 @@ func (r *recorder) first(what string) bool {
 	}
 	r.said[what] = now
 	return true
+}
+
+// announced records that a route is announced in another way, or not any more.
+func (r *recorder) announced(i id, cfg config.VIP, iface string, was, now routeView, cause string) {
+	ev := control.Event{
+		Kind: control.KindRoute, VIP: i.VIP, Family: i.Family.String(), From: was.standing.String(), To: now.standing.String(),
+		Code: now.standing.String(), Cause: cause,
+	}
+	about := []slog.Attr{slog.String("vip", i.VIP), slog.String("family", i.Family.String()), slog.String("interface", iface)}
+	words := "route is " + now.standing.String()
+	if was.standing == now.standing {
+		words = "now " + now.state.String()
+	}
+	e := entry{level: slog.LevelInfo, msg: words, attrs: append(about, slog.String("standing", now.standing.String()), slog.String("from", was.standing.String()), slog.String("cause", cause)), event: ev}
+	if was.state != now.state {
+		e.event.Kind, e.event.From, e.event.To = control.KindTransition, was.state.String(), now.state.String()
+		e.facts = factsOf(happeningOf(now.state), i, cfg, iface, 0)
+	}
+	r.put(e)
+}
+
+// session records what became of a session with a router.
+func (r *recorder) session(e bgp.Event) {
+	if first := r.first("session " + e.Words); e.Repeat && !first {
+		return
+	}
+	level := slog.LevelWarn
+	if e.Up {
+		level = slog.LevelInfo
+	}
+	ev := control.Event{Kind: control.KindSession, Peer: e.Peer.String(), Cause: e.Words}
+	if e.Repeat {
+		ev = control.Event{} // the history has it
+	}
+	r.put(entry{event: ev, level: level, msg: e.Words, attrs: []slog.Attr{slog.String("peer", e.Peer.String())}})
 }

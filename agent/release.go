@@ -40,6 +40,9 @@ func Release(ctx context.Context, configPath, runtimeDir string) ([]string, erro
 			virtual = append(virtual, parseAddrs(s.Addresses)...)
 		}
 	}
+	for _, s := range saved.Routes {
+		addrs = append(addrs, parseAddrs(s.Addresses)...)
+	}
 	for _, v := range vips {
 		addrs = append(addrs, v.Addresses...)
 		if v.VirtualMAC {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
@@ -49,7 +50,7 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("nothing was changed: %w", err)
 	}
-	leaving, err := a.adopt(cfg, keys, gone)
+	leaving, routes, err := a.adopt(cfg, keys, gone)
 	if err != nil {
 		if listener != nil {
 			listener.Close()
@@ -57,7 +58,10 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 		return "", err
 	}
 	a.expose(cfg.Metrics, listener)
+	var ending sync.WaitGroup
+	ending.Go(func() { a.stopRoutes(routes) })
 	a.retireAll(leaving)
+	ending.Wait()
 
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,25 +72,26 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 	for _, s := range adjust {
 		a.adjust(s, keys)
 	}
+	a.adjustSpeaker()
 	return fmt.Sprintf("reloaded (VIPs unchanged: %d, changed: %d, added: %d, removed: %d)",
 		len(diff.Unchanged), len(diff.Changed), len(diff.Added), len(diff.Removed)), nil
 }
 
 // adopt makes a configuration the agent's and returns the routers that
 // are gone. What it returns still runs. An error changes nothing.
-func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []share) ([]*placed, error) {
+func (a *Agent) adopt(cfg *config.Config, keys *auth, gone []share) ([]*placed, []*way, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if config.Diff(a.cfg, cfg).Checks {
 		if err := a.startMonitor(cfg); err != nil {
-			return nil, fmt.Errorf("nothing was changed: %w", err)
+			return nil, nil, fmt.Errorf("nothing was changed: %w", err)
 		}
 	}
 	a.hooks.configure(cfg.Hooks)
 	before := a.auth.byTime()
 	a.cfg, a.auth = cfg, keys
 	a.clockNeeded(before) // before signatures need the clock
-	return a.takeOut(gone), nil
+	return a.takeOut(gone), a.takeOutRoutes(gone), nil
 }
 
 // split tells which routers a change ends, which it makes, and which can take it while
@@ -119,7 +124,7 @@ func split(d config.Difference) (gone, made, adjust []share) {
 // sockets or the addresses depend.
 func goesOn(c config.Change, f vrrp.Family) bool {
 	o, n := c.Old, c.New
-	return o.VRID == n.VRID && o.Interface == n.Interface && o.VirtualMAC == n.VirtualMAC &&
+	return o.Mode == n.Mode && o.VRID == n.VRID && o.Interface == n.Interface && o.VirtualMAC == n.VirtualMAC &&
 		slices.Equal(ofFamily(o.Addresses, f), ofFamily(n.Addresses, f))
 }
 
@@ -140,6 +145,10 @@ func (a *Agent) takeOut(gone []share) []*placed {
 
 // adjust gives a running router another configuration.
 func (a *Agent) adjust(s share, keys *auth) {
+	if a.routing != nil && a.routing.routes[s.id()] != nil {
+		a.routing.routes[s.id()].route.configure(s.vip, a.cfg.BGP.DrainDelay)
+		return
+	}
 	p := a.routers[s.id()]
 	if p == nil {
 		return

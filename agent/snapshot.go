@@ -34,6 +34,7 @@ func (a *Agent) Metrics() metrics.Snapshot {
 	for i, p := range a.routers {
 		s.Routers = append(s.Routers, a.routerMetrics(i, p))
 	}
+	a.routingMetrics(&s)
 	slices.SortFunc(s.Routers, func(x, y metrics.Router) int {
 		return cmp.Or(strings.Compare(x.VIP, y.VIP), strings.Compare(x.Family, y.Family))
 	})

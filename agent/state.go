@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vipd/vipd/bgp"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
 )
@@ -37,6 +38,9 @@ type state struct {
 	// ClockAhead is by how much the time that signatures go by is ahead of the monotonic
 	// clock. 0: they go by the host's clock, which nobody vouches for.
 	ClockAhead time.Duration `json:"clock_ahead,omitempty"`
+	// Routes are those of VIPs of mode "bgp", and Sessions the sessions that systemd keeps.
+	Routes   map[string]savedRoute `json:"routes,omitempty"`
+	Sessions []*bgp.Kept           `json:"sessions,omitempty"`
 	// Auth tells where the keys are kept; it holds none.
 	Auth *config.Auth `json:"auth,omitempty"`
 }
@@ -54,6 +58,30 @@ type savedState struct {
 	Peers      []netip.Addr    `json:"peers,omitempty"`
 	Checksum   config.Checksum `json:"checksum,omitempty"`
 	VirtualMAC bool            `json:"virtual_mac,omitempty"`
+}
+
+// savedRoute is that of one route.
+type savedRoute struct {
+	Standing  bgp.Standing `json:"standing"`
+	Interface string       `json:"interface"`
+	Addresses []string     `json:"addresses"`
+}
+
+// savedRoutes returns what a successor needs to know of the routes. The caller holds a.mu.
+func (a *Agent) savedRoutes() map[string]savedRoute {
+	if a.routing == nil {
+		return nil
+	}
+	out := make(map[string]savedRoute)
+	for i, w := range a.routing.routes {
+		v := w.route.snapshot()
+		s := savedRoute{Standing: v.standing, Interface: v.cfg.Interface}
+		for _, x := range ofFamily(v.cfg.Addresses, i.Family) {
+			s.Addresses = append(s.Addresses, x.String())
+		}
+		out[i.String()] = s
+	}
+	return out
 }
 
 // mayResume reports whether a router that was saved as Active may go on as such:

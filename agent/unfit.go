@@ -42,18 +42,27 @@ func (r *router) forgive() {
 	r.able()
 }
 
+// words say why the node ranks as down; "" if it does not.
+func (d demotion) words() string {
+	switch {
+	case d&drained != 0:
+		return "drained by the operator"
+	case d&preparing != 0:
+		return "drained for a stop of K3s, until it is ready again"
+	case d&stopping != 0:
+		return "K3s is being stopped"
+	case d&unable != 0:
+		return "cannot put the addresses on the interface"
+	}
+	return ""
+}
+
 // unfit says why this node is not ready; "" if it is.
 func (r *router) unfit() string {
-	switch {
-	case r.demotion&drained != 0:
-		return "drained by the operator"
-	case r.demotion&preparing != 0:
-		return "drained for a stop of K3s, until it is ready again"
-	case r.demotion&stopping != 0:
-		return "K3s is being stopped"
-	case r.demotion&unable != 0:
-		return "cannot put the addresses on the interface"
-	case r.machine.Grade() == vrrp.Ready:
+	if r.demotion != 0 {
+		return r.demotion.words()
+	}
+	if r.machine.Grade() == vrrp.Ready {
 		return ""
 	}
 	return r.health
@@ -78,6 +87,14 @@ func (r *router) setDemotion(why demotion, on bool) {
 // verdict tells the router how fit the API server is.
 func (r *router) verdict(g vrrp.Grade, hold time.Duration, cause string) {
 	r.call(func() { r.setVerdict(g, hold, cause) })
+}
+
+// permit says whether the addresses may be on the interface.
+func (r *router) permit(on, urgent bool) {
+	r.step(vrrp.Permit(on))
+	if urgent {
+		r.step(vrrp.Withdraw())
+	}
 }
 
 func (r *router) setVerdict(g vrrp.Grade, hold time.Duration, cause string) {

@@ -19,6 +19,7 @@ type Config struct {
 	Checks  []Check // at least one; the worst grade counts
 	VIPs    []VIP   // at least one, names unique
 	Auth    *Auth   // nil: plain VRRP
+	BGP     *BGP    // nil: no VIP has mode "bgp"
 	Metrics Metrics
 	Hooks   []Hook // in the order of the file
 }
@@ -123,6 +124,7 @@ var fileKeys = schema[Config]{
 	{"check", nil},
 	{"vip", nil},
 	{"auth", nil},
+	{"bgp", nil},
 	{"metrics", nil},
 	{"hook", nil},
 }
@@ -141,6 +143,7 @@ func readFile(root value, host Host) *Config {
 	if v, ok := root.entry("auth"); ok {
 		c.Auth = readAuth(v)
 	}
+	c.BGP = readBGP(root, vips, host)
 	if v, ok := root.entry("metrics"); ok {
 		metricsKeys.read(v, &c.Metrics)
 	}
@@ -156,5 +159,7 @@ func homes() map[string][]string {
 	authKeys.in("[auth]", h)
 	metricsKeys.in("[metrics]", h)
 	hookKeys.in("[[hook]]", h)
+	bgpKeys.in("[bgp]", h)
+	bgpPeerKeys.in("[[bgp.peer]]", h)
 	return h
 }

@@ -126,12 +126,12 @@ listen = "unix:/run/vipd/metrics.sock"
 			ExpectStatus: 204, Interval: time.Second, Timeout: 2 * time.Second, Fall: 4, Rise: 1,
 		}, k3s, exec, tcp, systemd, {Type: CheckNone}},
 		VIPs: []VIP{{
-			Name: "api", Addresses: ips("2001:db8::100", "192.0.2.100"), Interface: "br-lan.5", VRID: 255,
+			Name: "api", Mode: ModeVRRP, Addresses: ips("2001:db8::100", "192.0.2.100"), Interface: "br-lan.5", VRID: 255,
 			Priority: 240, PriorityUnique: true, AdvertInterval: 40950 * time.Millisecond,
 			Preempt: true, PreemptDelay: time.Minute, WhenDown: Release,
 			Peers: ips("192.0.2.11", "fe80::1"), VirtualMAC: true, Checksum: RFC9568,
 		}, {
-			Name: "other", Addresses: ips("192.0.2.101"), Interface: "eth1", VRID: 255, Priority: 200,
+			Name: "other", Mode: ModeVRRP, Addresses: ips("192.0.2.101"), Interface: "eth1", VRID: 255, Priority: 200,
 			AdvertInterval: 250 * time.Millisecond, WhenDown: LastResort, Checksum: PseudoHeader,
 		}},
 		Auth: &Auth{

@@ -17,6 +17,7 @@ func Default() *Config {
 func defaultVIP() VIP {
 	return VIP{
 		Name:           "k3s",
+		Mode:           ModeVRRP,
 		Priority:       200,
 		AdvertInterval: 250 * time.Millisecond,
 		Preempt:        true,
@@ -46,6 +47,16 @@ func defaultCheck(t CheckType) Check {
 		c.ExpectStatus = 200
 	}
 	return c
+}
+
+func defaultBGP() BGP {
+	return BGP{DrainDelay: 2 * time.Second}
+}
+
+func defaultBGPPeer() BGPPeer {
+	return BGPPeer{
+		Port: 179, HoldTime: 3 * time.Second, ConnectRetry: time.Second, LocalPreference: 100,
+	}
 }
 
 func defaultHook() Hook { return Hook{Timeout: 30 * time.Second} }

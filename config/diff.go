@@ -10,7 +10,7 @@ type Difference struct {
 	Added     []VIP    // likewise
 	Removed   []VIP    // in the order of the old one
 
-	Checks, Auth, Metrics, Hooks bool // whether that part differs
+	Checks, Auth, BGP, Metrics, Hooks bool // whether that part differs
 }
 
 // Change is a VIP before and after.
@@ -22,6 +22,7 @@ func Diff(old, new *Config) Difference {
 	d := Difference{
 		Checks:  !slices.EqualFunc(old.Checks, new.Checks, Check.Equal),
 		Auth:    !old.Auth.Equal(new.Auth),
+		BGP:     !old.BGP.Equal(new.BGP),
 		Metrics: old.Metrics != new.Metrics,
 		Hooks:   !slices.EqualFunc(old.Hooks, new.Hooks, Hook.Equal),
 	}

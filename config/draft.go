@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/vipd/vipd/vrrp"
 )
 
 // Draft is what is known of a host before it has a vipd.toml. Fields left empty
@@ -17,12 +19,22 @@ type Draft struct {
 	AdvertInterval time.Duration
 	Peers          []netip.Addr
 
+	// For mode "bgp", which has no VRID.
+	LocalAS uint32
+	Routers []DraftRouter
+
 	// Of the K3s probe.
 	URL, DataDir, Unit string
 
 	// Why gives for a key, as in "vip.interface", where its value comes from. It
 	// becomes the comment above it.
 	Why map[string]string
+}
+
+// DraftRouter is a BGP peer.
+type DraftRouter struct {
+	Address netip.Addr
+	AS      uint32
 }
 
 // Render returns a commented vipd.toml, which [Parse] accepts. The error is of
@@ -43,6 +55,9 @@ func (d Draft) Render() ([]byte, error) {
 
 	b.table("[[vip]]")
 	b.text("vip", "name", defaultVIP().Name)
+	if d.LocalAS > 0 {
+		b.text("vip", "mode", string(ModeBGP))
+	}
 	b.addresses("vip", "addresses", d.Addresses)
 	b.text("vip", "interface", d.Interface)
 	b.number("vip", "vrid", d.VRID)
@@ -51,11 +66,41 @@ func (d Draft) Render() ([]byte, error) {
 		b.text("vip", "advert_interval", spell(d.AdvertInterval))
 	}
 	b.addresses("vip", "peers", d.Peers)
+	d.renderBGP(b)
 
 	if _, err := Parse("", []byte(b.String()), Host{}); err != nil {
 		return nil, err
 	}
 	return []byte(b.String()), nil
+}
+
+func (d Draft) renderBGP(b *builder) {
+	if d.LocalAS == 0 {
+		return
+	}
+	b.table("[bgp]")
+	b.entry("bgp", "local_as", fmt.Sprint(d.LocalAS))
+	for _, r := range d.Routers {
+		b.table("[[bgp.peer]]")
+		b.text("bgp.peer", "address", r.Address.String())
+		b.entry("bgp.peer", "as", fmt.Sprint(r.AS))
+		if families := d.otherFamilies(r); families != "" {
+			b.entry("bgp.peer", "families", families)
+		}
+	}
+}
+
+// otherFamilies is the list of what a session has to carry, if that is not just the family
+// of the router's address.
+func (d Draft) otherFamilies(r DraftRouter) string {
+	var names []string
+	for _, f := range (VIP{Addresses: d.Addresses}).Families() {
+		names = append(names, quote(strings.ToLower(f.String())))
+	}
+	if len(names) == 1 && vrrp.FamilyOf(r.Address) == vrrp.FamilyOf(d.Addresses[0]) {
+		return ""
+	}
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 // builder writes TOML. What is empty it leaves out.

@@ -97,3 +97,15 @@ vip.vrid: missing: choose 1 to 255, unique on this network segment`},
 		})
 	}
 }
+
+func TestDraftBGP(t *testing.T) {
+	d := Draft{Addresses: ips("203.0.113.100", "2001:db8::100"), LocalAS: 64512, Routers: []DraftRouter{{ips("198.51.100.1")[0], 64600}}}
+	text, err := d.Render()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parse(t, string(text))
+	if c.VIPs[0].Mode != ModeBGP || c.BGP.LocalAS != 64512 || len(c.BGP.Peers) != 1 || len(c.BGP.Peers[0].Families) != 2 {
+		t.Errorf("%s", text)
+	}
+}

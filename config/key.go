@@ -39,6 +39,21 @@ func (a *Auth) ReadKeys() (map[uint8][]byte, error) {
 }
 
 func (k Key) read() ([]byte, error) {
+	b, err := k.contents(MaxKeyLen)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > MaxKeyLen {
+		return nil, fmt.Errorf("more than %d bytes: a key has %d to %d", MaxKeyLen, MinKeyLen, MaxKeyLen)
+	}
+	if len(b) < MinKeyLen {
+		return nil, fmt.Errorf("only %d bytes: a key has %d to %d, \"head -c 32 /dev/urandom\" makes one", len(b), MinKeyLen, MaxKeyLen)
+	}
+	return b, nil
+}
+
+// contents returns the secret, and no more than a byte above limit if it is longer.
+func (k Key) contents(limit int64) ([]byte, error) {
 	path := k.File
 	if k.Credential != "" {
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
@@ -60,18 +75,11 @@ func (k Key) read() ([]byte, error) {
 	if err := private(info); err != nil {
 		return nil, err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, MaxKeyLen+2))
+	b, err := io.ReadAll(io.LimitReader(f, limit+2))
 	if err != nil {
 		return nil, err
 	}
-	b = trimNewline(b)
-	if len(b) > MaxKeyLen {
-		return nil, fmt.Errorf("more than %d bytes: a key has %d to %d", MaxKeyLen, MinKeyLen, MaxKeyLen)
-	}
-	if len(b) < MinKeyLen {
-		return nil, fmt.Errorf("only %d bytes: a key has %d to %d, \"head -c 32 /dev/urandom\" makes one", len(b), MinKeyLen, MaxKeyLen)
-	}
-	return b, nil
+	return trimNewline(b), nil
 }
 
 // private refuses a file that others could have read or put there.

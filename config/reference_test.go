@@ -21,6 +21,21 @@ func uncommented(text string) string {
 }
 
 // TestReferenceDefaults: what the reference shows is what a file without it means.
+// TestReferenceBGPDefaults: the examples show the defaults, where there are any.
+func TestReferenceBGPDefaults(t *testing.T) {
+	got := parse(t, uncommented(reference)).BGP
+	b := defaultBGP()
+	b.LocalAS, b.RouterID, b.Peers = got.LocalAS, got.RouterID, got.Peers
+	if diff := cmp.Diff(&b, got, addrs, cmp.AllowUnexported(BGPPeer{})); diff != "" {
+		t.Errorf("bgp (-default +reference):\n%s", diff)
+	}
+	g := got.Peers[0]
+	want := defaultBGPPeer()
+	if g.Port != want.Port || g.HoldTime != want.HoldTime || g.ConnectRetry != want.ConnectRetry || g.WorseStep != 4 || g.WorseBy != WorseByPath {
+		t.Errorf("bgp.peer: %+v", g)
+	}
+}
+
 func TestReferenceDefaults(t *testing.T) {
 	want := parse(t, minimal)
 	if diff := cmp.Diff(want, parse(t, reference), addrs); diff != "" {
@@ -58,7 +73,7 @@ func TestReferenceIsComplete(t *testing.T) {
 	text := uncommented(reference)
 	for table, keys := range map[string][]string{
 		"check": checkKeys.names(), "vip": vipKeys.names(), "auth": authKeys.names(),
-		"auth.keys": keyKeys.names(), "metrics": metricsKeys.names(), "hook": hookKeys.names(),
+		"auth.keys": keyKeys.names(), "bgp": bgpKeys.names()[:4], "bgp.peer": bgpPeerKeys.names(), "metrics": metricsKeys.names(), "hook": hookKeys.names(),
 	} {
 		for _, key := range keys {
 			if !regexp.MustCompile(`(?m)(^|[{,] )` + key + ` = `).MatchString(text) {

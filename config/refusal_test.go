@@ -50,23 +50,23 @@ vrid = 51`,
 		`vipd.toml:4: vip.url: unknown key: only [[check]] takes it`},
 	{"misspelt from another table", minimal + `data-dir = "/x"`,
 		`vipd.toml:4: vip.data-dir: unknown key: did you mean "data_dir" in [[check]]?`},
-	{"mode", minimal + `mode = "bgp"`,
-		`vipd.toml:4: vip.mode: unknown key: only [auth] takes it`},
+	{"key of two other tables", minimal + `file = "/x"`,
+		`vipd.toml:4: vip.file: unknown key: did you mean "ca_file" in [[check]]?`},
 	{"nothing like it", minimal + `colour = "red"`,
-		`vipd.toml:4: vip.colour: unknown key: known here are name, addresses, interface, vrid, priority, priority_by_host, advert_interval, preempt, preempt_delay, when_down, peers, virtual_mac, checksum`},
-	{"table", minimal + `[bgp]
-asn = 65000`,
-		`vipd.toml:4: bgp: unknown key: known here are check, vip, auth, metrics, hook`},
-	{"array of tables", minimal + `[[route]]
+		`vipd.toml:4: vip.colour: unknown key: known here are mode, name, addresses, interface, vrid, priority, priority_by_host, advert_interval, preempt, preempt_delay, when_down, peers, virtual_mac, checksum, spread`},
+	{"table", minimal + `[ospf]
+area = 0`,
+		`vipd.toml:4: ospf: unknown key: known here are check, vip, auth, bgp, metrics, hook`},
+	{"array of tables", minimal + `[[leaf]]
 command = ["/bin/true"]`,
-		`vipd.toml:4: route: unknown key: known here are check, vip, auth, metrics, hook`},
+		`vipd.toml:4: leaf: unknown key: known here are check, vip, auth, bgp, metrics, hook`},
 	{"top level", `vrid = 51
 [[vip]]
 vrid = 51
 addresses = ["192.0.2.100"]`,
 		`vipd.toml:1: vrid: unknown key: only [[vip]] takes it`},
 	{"odd name", minimal + `"a\nb" = 1`,
-		`vipd.toml:4: vip."a\nb": unknown key: known here are name, addresses, interface, vrid, priority, priority_by_host, advert_interval, preempt, preempt_delay, when_down, peers, virtual_mac, checksum`},
+		`vipd.toml:4: vip."a\nb": unknown key: known here are mode, name, addresses, interface, vrid, priority, priority_by_host, advert_interval, preempt, preempt_delay, when_down, peers, virtual_mac, checksum, spread`},
 	{"in auth", minimal + `[auth]
 keys = [{ id = 1, path = "/k" }]`,
 		`vipd.toml:5: auth.keys.path: unknown key: known here are id, file, credential

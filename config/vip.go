@@ -12,8 +12,9 @@ import (
 // it is a virtual router of its own.
 type VIP struct {
 	Name      string       // label in logs, metrics and status
+	Mode      Mode         // how the network is told where it is
 	Addresses []netip.Addr // in the order of the file, at most 255 of a family
-	Interface string       // empty: the one whose subnet holds the address
+	Interface string       // empty: the one whose subnet holds the address; BGP: "lo" by default
 	VRID      uint8        // 1 to 255
 	Priority  uint8        // of this host, 100 to 254
 
@@ -29,7 +30,18 @@ type VIP struct {
 	Peers          []netip.Addr // a family without one uses multicast
 	VirtualMAC     bool
 	Checksum       Checksum
+
+	Spread bool // BGP: every ready node announces alike; else by Priority
 }
+
+// Mode is how the network is told where a VIP is.
+type Mode string
+
+// The values of Mode.
+const (
+	ModeVRRP Mode = "vrrp" // elected by VRRP, told by ARP and neighbour advertisements
+	ModeBGP  Mode = "bgp"  // announced as a route, by every node that is fit
+)
 
 // WhenDown is what a holder does when no node is fit to hold the VIP.
 type WhenDown string
@@ -76,6 +88,7 @@ func (v VIP) Equal(o VIP) bool { return reflect.DeepEqual(v, o) }
 // vipKeys are the keys of [[vip]]. Those without a reader depend on the host or
 // on other VIPs.
 var vipKeys = schema[VIP]{
+	{"mode", func(v value, vip *VIP) { oneOf(v, &vip.Mode, ModeVRRP, ModeBGP) }}, // first: others depend on it
 	{"name", readName},
 	{"addresses", readAddresses},
 	{"interface", readInterface},
@@ -89,6 +102,7 @@ var vipKeys = schema[VIP]{
 	{"peers", readPeers},
 	{"virtual_mac", func(v value, vip *VIP) { v.flag(&vip.VirtualMAC) }},
 	{"checksum", func(v value, vip *VIP) { oneOf(v, &vip.Checksum, PseudoHeader, RFC9568) }},
+	{"spread", func(v value, vip *VIP) { v.flag(&vip.Spread) }},
 }
 
 // placedVIP is a VIP and the table that it was read from.
@@ -125,6 +139,13 @@ func readVIP(t value, host Host) VIP {
 	if !t.has("addresses") {
 		t.failKey("addresses", "missing: list at least one, such as [\"192.0.2.100\"]")
 	}
+	if vip.Mode == ModeBGP {
+		finishBGP(t, &vip)
+		return vip
+	}
+	if t.has("spread") {
+		t.failKey("spread", "does not belong to mode \"vrrp\", where one node holds the VIP: remove it")
+	}
 	if !t.has("vrid") {
 		t.failKey("vrid", "missing: choose 1 to 255, unique on this network segment")
 	}
@@ -151,7 +172,7 @@ func readInterface(v value, vip *VIP) {
 	if !v.text(&name, "eth0") {
 		return
 	}
-	if name == "lo" {
+	if name == "lo" && vip.Mode != ModeBGP {
 		v.fail("\"lo\" reaches no other node: name the interface towards them, or remove the line to have it found")
 		return
 	}

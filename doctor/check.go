@@ -26,6 +26,7 @@ func checks() []check {
 		{name: "wire", looks: "what was heard agrees with the configuration", root: true, wire: true, run: checkWire},
 		{name: "firewall", looks: "the rules of this host let VRRP in and out", root: true, run: checkFirewall},
 		{name: "bridge", looks: "no bridge of this host withholds the group", run: checkBridges},
+		{name: "bgp", looks: "each router hears of the VIPs of mode bgp", run: checkBGP},
 		{name: "credentials", looks: "there, readable, valid for long", root: true, run: checkCredentials},
 		{name: "api", looks: "the API server is ready", root: true, run: checkAPI},
 		{name: "certificate", looks: "the API server's names each VIP", run: checkCertificate},

@@ -68,6 +68,17 @@ func each() map[string]func(f *fakes) {
 		"agent-down":      func(f *fakes) { f.noAgent = errors.New("the agent is not running") },
 		"agent-reports":   func(f *fakes) { f.router().Problems = []string{"it stutters"} },
 
+		"bgp-session-down": func(f *fakes) {
+			routed(f)
+			f.agent.Sessions[0] = control.Session{Peer: "198.51.100.2", AS: 64600, State: "Idle", Problem: "it expects another AS"}
+		},
+		"bgp-family-missing": func(f *fakes) { routed(f); f.agent.Sessions[0].Routes = 0 },
+		"bgp-vip-in-subnet": func(f *fakes) {
+			routed(f)
+			f.eth0().Addrs = append(f.eth0().Addrs, prefixes("203.0.113.1/24")...)
+		},
+		"bgp-no-way-back": func(f *fakes) { routed(f); f.eth0().Default = false },
+
 		"interface-missing":    func(f *fakes) { f.files[configPath] = soundConfig + "interface = \"eth9\"\n" },
 		"interface-down":       func(f *fakes) { f.eth0().Carrier = false },
 		"interface-no-address": func(f *fakes) { f.files[configPath] = soundConfig6; f.eth0().Addrs = prefixes("2001:db8::11/64") },

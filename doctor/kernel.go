@@ -40,7 +40,7 @@ func checkTimer(ctx context.Context, p *patient) ([]Finding, error) {
 	}
 	var list []Finding
 	for _, v := range cfg.VIPs {
-		if worst > v.AdvertInterval/2 {
+		if v.Mode == config.ModeVRRP && worst > v.AdvertInterval/2 {
 			better := (4*worst + 9*time.Millisecond).Truncate(10 * time.Millisecond)
 			list = append(list, found("timer-late", v.Name, fmt.Sprintf("a timer was %v late %s; advert_interval is %v", worst.Round(time.Millisecond), how, v.AdvertInterval),
 				fmt.Sprintf("advert_interval = %q on all servers, or more CPU for this machine", better)))

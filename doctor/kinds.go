@@ -13,7 +13,7 @@ type Kind struct {
 // Kinds returns every kind of finding, by check.
 func Kinds() []Kind {
 	var all []Kind
-	for _, part := range [][]Kind{hostKinds(), wireKinds(), apiKinds(), systemKinds()} {
+	for _, part := range [][]Kind{hostKinds(), wireKinds(), routeKinds(), apiKinds(), systemKinds()} {
 		all = append(all, part...)
 	}
 	return all

@@ -83,6 +83,9 @@ func (p *patient) placed() ([]place, error) {
 	}
 	var all []place
 	for _, v := range cfg.VIPs {
+		if v.Mode == config.ModeBGP {
+			continue // neither advertised nor answered for: see checkBGP
+		}
 		for _, f := range v.Families() {
 			at := place{vip: v, family: f}
 			for _, a := range v.Addresses {

@@ -93,7 +93,7 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 		attrs = appendAttr(attrs, h.prefix, a)
 		return true
 	})
-	if err := sendDatagram(h.socket, entry(r.Level, r.Message, attrs)); err != nil {
+	if err := sendDatagram(h.socket, entry(r.Level, r.Message, attrs), nil); err != nil {
 		return fmt.Errorf("writing to the journal: %w", err)
 	}
 	return nil

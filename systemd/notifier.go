@@ -1,11 +1,13 @@
 package systemd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 )
@@ -50,11 +52,37 @@ func (n *Notifier) Status(text string) error {
 	return n.notify("STATUS=" + strings.ReplaceAll(text, "\n", " "))
 }
 
+// Store has systemd keep a file for the next start of the service, under a name without a
+// colon (FileDescriptorStoreMax= in the unit). The next process finds it with [Inherited].
+func (n *Notifier) Store(name string, f *os.File) error {
+	if n.socket == "" {
+		return errors.New("systemd did not start this process, and so keeps nothing for the next")
+	}
+	message := []byte("FDSTORE=1\nFDNAME=" + name)
+	if err := sendDatagram(n.socket, message, unix.UnixRights(int(f.Fd()))); err != nil {
+		return fmt.Errorf("have systemd keep %s: %w", name, err)
+	}
+	return nil
+}
+
+// Forget has systemd close what it keeps under a name.
+func (n *Notifier) Forget(name string) error { return n.notify("FDSTOREREMOVE=1\nFDNAME=" + name) }
+
+// Inherited returns the files that systemd kept for this process, by name, and forgets
+// that there are any: it is called once, before anything that may start a program.
+func Inherited() map[string]*os.File {
+	files := make(map[string]*os.File)
+	for _, f := range activation.Files(true) {
+		files[f.Name()] = f
+	}
+	return files
+}
+
 func (n *Notifier) notify(message string) error {
 	if n.socket == "" {
 		return nil
 	}
-	if err := sendDatagram(n.socket, []byte(message)); err != nil {
+	if err := sendDatagram(n.socket, []byte(message), nil); err != nil {
 		name, _, _ := strings.Cut(message, "=")
 		return fmt.Errorf("telling systemd %s: %w", name, err)
 	}

@@ -58,6 +58,7 @@ type Config struct {
 	Addrs      []netip.Addr        // of one family
 	VRID       uint8               // names the macvlan and its MAC
 	VirtualMAC bool                // put the addresses on a macvlan with the virtual router MAC address
+	Routed     bool                // routes lead to the addresses: none is announced, and Interface need have no other
 	Clock      func() vrrp.Instant // safe for concurrent use
 	Keeper     *Keeper             // of the family; shared by its Holders
 	Announcer  *Announcer          // shared by the Holders of a family on Interface; nil, or a virtual MAC: one of its own
@@ -111,6 +112,9 @@ func (h *Holder) open() (err error) {
 		if h.mac, err = newMacvlan(h.cfg.Keeper.nl, h.cfg.Keeper.rt, h.cfg.Interface, h.f, h.cfg.VRID); err != nil {
 			return err
 		}
+	}
+	if h.cfg.Routed {
+		return nil
 	}
 	if h.sharesAnnouncer() {
 		h.out = h.cfg.Announcer
@@ -179,7 +183,7 @@ func (h *Holder) put(w work) {
 func (h *Holder) keepOrder(r *rtnl, all []assigned) error {
 	there := slices.DeleteFunc(slices.Clone(all), func(a assigned) bool { return a.index != h.Link().Index })
 	own := slices.IndexFunc(there, func(a assigned) bool { return a.own(h.cfg.Addrs) })
-	if own < 0 {
+	if own < 0 && !h.cfg.Routed {
 		return fmt.Errorf("waiting for a global %v address on %s: %w", h.f, h.Link().Name, ErrNoOwnAddress)
 	}
 	for i, a := range there {

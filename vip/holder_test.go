@@ -446,3 +446,27 @@ func BenchmarkRenew255Routers(b *testing.B) {
 		})
 	}
 }
+
+// Where routes lead to the addresses, the interface need have no other, and nothing is
+// announced.
+func TestRouted(t *testing.T) {
+	l := lab.NewTest(t, "ip")
+	a := add(t, l, "a")
+	for _, addr := range []netip.Addr{vip4, vip6} {
+		h := start(t, a, Config{Addrs: []netip.Addr{addr}, Routed: true})
+		h.Claim()
+		h.done(OpClaim)
+		h.Announce()
+		h.done(OpAnnounce)
+		h.Renew(monotonic())
+		h.done(OpRenew)
+		if !has(t, a, addr) {
+			t.Fatalf("%v is not there", addr)
+		}
+		h.Release()
+		h.done(OpRelease)
+		if has(t, a, addr) {
+			t.Fatalf("%v is still there", addr)
+		}
+	}
+}

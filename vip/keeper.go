@@ -306,7 +306,7 @@ func (k *Keeper) announce(jobs []job) {
 
 func (k *Keeper) tell(h *Holder) error {
 	held := k.held(h)
-	if len(held) == 0 {
+	if len(held) == 0 || h.out == nil {
 		return nil
 	}
 	mac, err := k.macOf(h.Link())

@@ -48,7 +48,7 @@ func interfaces(name string, cfg *config.Config) ([]*net.Interface, error) {
 		names = []string{name}
 	case cfg != nil:
 		for _, v := range cfg.VIPs {
-			if n := interfaceOf(v); n != "" && !slices.Contains(names, n) {
+			if n := interfaceOf(v); v.Mode == config.ModeVRRP && n != "" && !slices.Contains(names, n) {
 				names = append(names, n)
 			}
 		}

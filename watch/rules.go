@@ -37,6 +37,9 @@ func newRules(cfg *config.Config, own []netip.Addr, find func(config.VIP) string
 	r.auth = cfg.Auth
 	keys := r.readKeys()
 	for _, v := range cfg.VIPs {
+		if v.Mode == config.ModeBGP {
+			continue
+		}
 		for _, f := range v.Families() {
 			r.routers = append(r.routers, r.router(v, f, find(v), keys))
 		}

@@ -21,6 +21,7 @@ func (s Status) WriteText(w io.Writer, now time.Time, p Palette) error {
 	}
 	s.writeRouters(&b, now, p)
 	s.writePeers(&b, now, p)
+	s.writeSessions(&b, now, p)
 	s.writeMoves(&b, p)
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -32,7 +33,7 @@ func (s Status) writeRouters(b *strings.Builder, now time.Time, p Palette) {
 	for _, r := range s.Routers {
 		active, since := r.active()
 		t.row(cell{text: r.VIP}, cell{text: r.shortAddresses()}, cell{r.State, p.state(r.State)}, cell{text: active},
-			cell{text: ago(now, since)}, cell{r.rank(), p.grade(r.Grade)}, cell{text: dash(r.Interface)}, cell{text: fmt.Sprint(r.VRID)})
+			cell{text: ago(now, since)}, cell{r.rank(), p.grade(r.Grade)}, cell{text: dash(r.Interface)}, cell{text: r.vrid()})
 	}
 	b.WriteByte('\n')
 	t.write(b, "")
@@ -55,6 +56,41 @@ func (s Status) writePeers(b *strings.Builder, now time.Time, p Palette) {
 		b.WriteString("\n" + p.paint(p.faint, "OTHERS") + "\n")
 		t.write(b, "")
 	}
+}
+
+func (s Status) writeSessions(b *strings.Builder, now time.Time, p Palette) {
+	t := table{palette: p}
+	for _, x := range s.Sessions {
+		colour := p.good
+		if x.State != "Established" {
+			colour = p.bad
+		}
+		t.row(cell{text: x.Peer}, cell{text: fmt.Sprintf("AS %d", x.AS)}, cell{x.State, colour},
+			cell{text: "for " + ago(now, x.Since)}, cell{text: plural(x.Routes, "route")}, cell{text: x.bfd()})
+	}
+	if len(t.rows) > 0 {
+		b.WriteString("\n" + p.paint(p.faint, "SESSIONS") + "\n")
+		t.write(b, "")
+	}
+	for _, x := range s.Sessions {
+		if x.Problem != "" {
+			b.WriteString(problem(p, x.Peer+": "+x.Problem))
+		}
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (x Session) bfd() string {
+	if x.BFD == "" {
+		return ""
+	}
+	return "BFD " + x.BFD
 }
 
 // writeMoves writes the last changes of state. An agent of an older version tells only
@@ -113,8 +149,18 @@ func (r Router) shortAddresses() string {
 	return strings.Join(r.Addresses, ",")
 }
 
+func (r Router) vrid() string {
+	if r.Mode == "bgp" {
+		return "bgp"
+	}
+	return fmt.Sprint(r.VRID)
+}
+
 // rank is the grade and the advertised priority, and the configured one if it differs.
 func (r Router) rank() string {
+	if r.Mode == "bgp" {
+		return r.Standing
+	}
 	if r.Priority == r.Configured {
 		return fmt.Sprintf("%s %d", r.Grade, r.Priority)
 	}
@@ -149,6 +195,9 @@ func (e Event) cells(p Palette, format string) []cell {
 	what, colour := e.Kind, ""
 	if e.VIP != "" {
 		what = e.VIP + " " + e.Family
+	}
+	if e.Kind == KindSession {
+		what = e.Kind + " " + e.Peer
 	}
 	change := e.To
 	if e.From != "" {

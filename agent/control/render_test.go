@@ -74,7 +74,19 @@ var states = func() map[string]Status {
 	drained.Moves = []Event{story[1], story[2]}
 	drained.Problems = []string{"the clock is not synchronised"}
 
+	announced := Router{
+		VIP: "routed", Family: "IPv4", Mode: "bgp", Standing: "leaving", Interface: "lo", Addresses: []string{"203.0.113.100"}, State: "Active",
+		Since: before(time.Hour), Cause: "ready", Holding: true, Grade: "down", Priority: 200, Configured: 200, Peers: []Peer{}, Counters: map[string]uint64{},
+	}
+	routed := status(server("ready", ""), announced)
+	routed.Sessions = []Session{
+		{Peer: "198.51.100.1", AS: 64600, State: "Established", Since: before(time.Hour), Source: "198.51.100.11", RouterID: "198.51.100.1",
+			HoldTime: Duration(3 * time.Second), Routes: 1, BFD: "up", Counters: map[string]uint64{"established": 1}},
+		{Peer: "198.51.100.2", AS: 4200000000, State: "Idle", Since: before(time.Minute), Counters: map[string]uint64{}, Problem: "it expects another AS"},
+	}
+
 	return map[string]Status{
+		"routed": routed,
 		"backup": status(server("ready", ""), router4()), "active": status(well, active),
 		"degraded": status(flapping, unfit), "drained": drained, "starting": status(Health{Grade: "down", Cause: "starting: no answer yet"}),
 	}

@@ -33,7 +33,7 @@ func TestSchemaFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, document := range map[string]any{
-		"status": Status{}, "health": Health{}, "check": Check{}, "router": Router{}, "peer": Peer{},
+		"status": Status{}, "health": Health{}, "check": Check{}, "router": Router{}, "peer": Peer{}, "session": Session{},
 		"event": Event{}, "result": Result{}, "failure": Failure{},
 	} {
 		t.Run(name, func(t *testing.T) {

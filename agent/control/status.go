@@ -10,6 +10,8 @@ type Status struct {
 	Drained bool      `json:"drained"` // by the operator
 	Health  Health    `json:"health"`
 	Routers []Router  `json:"routers"`
+	// Sessions are those with the routers that VIPs of mode "bgp" are announced to.
+	Sessions []Session `json:"sessions,omitempty"`
 	// Problems are what the operator should know and do, one line each. Those
 	// of one virtual router are with it.
 	Problems []string `json:"problems,omitempty"`
@@ -39,12 +41,15 @@ type Check struct {
 	Latency Duration  `json:"latency"` // of the last success
 }
 
-// Router is one virtual router: a VIP in one address family.
+// Router is one virtual router: a VIP in one address family. One of mode "bgp" is Active
+// while this node announces it, whoever else does.
 type Router struct {
 	VIP            string    `json:"vip"`
-	Family         string    `json:"family"` // IPv4, IPv6
-	VRID           uint8     `json:"vrid"`
-	Interface      string    `json:"interface"` // empty until it was found
+	Family         string    `json:"family"`             // IPv4, IPv6
+	Mode           string    `json:"mode,omitempty"`     // vrrp, bgp; empty: vrrp, of an older agent
+	VRID           uint8     `json:"vrid,omitempty"`     // bgp: none
+	Standing       string    `json:"standing,omitempty"` // bgp: how its route is announced
+	Interface      string    `json:"interface"`          // empty until it was found
 	Addresses      []string  `json:"addresses"`
 	State          string    `json:"state"` // Initialize, Backup, Active
 	Since          time.Time `json:"since"`
@@ -74,10 +79,25 @@ type Peer struct {
 	LastHeard time.Time `json:"last_heard"`
 }
 
+// Session is that with a router.
+type Session struct {
+	Peer     string            `json:"peer"`
+	AS       uint32            `json:"as"`
+	State    string            `json:"state"` // Idle, Connect, OpenSent, OpenConfirm, Established
+	Since    time.Time         `json:"since"`
+	Source   string            `json:"source,omitempty"`    // this end
+	RouterID string            `json:"router_id,omitempty"` // of the router
+	HoldTime Duration          `json:"hold_time"`           // as agreed on; 0s: the session is not up
+	Routes   int               `json:"routes"`              // announced
+	BFD      string            `json:"bfd,omitempty"`       // up, down; empty: none
+	Counters map[string]uint64 `json:"counters"`
+	Problem  string            `json:"problem,omitempty"`
+}
+
 // Event is an entry of the history: GET /v1/history.
 type Event struct {
 	Time   time.Time `json:"time"`
-	Kind   string    `json:"kind"` // transition, health, drain, conflict, reload
+	Kind   string    `json:"kind"` // transition, health, drain, conflict, reload, route, session
 	VIP    string    `json:"vip,omitempty"`
 	Family string    `json:"family,omitempty"`
 	VRID   uint8     `json:"vrid,omitempty"`
@@ -98,6 +118,8 @@ const (
 	KindDrain      = "drain"
 	KindConflict   = "conflict"
 	KindReload     = "reload"
+	KindRoute      = "route"   // announced in another way
+	KindSession    = "session" // with a router
 )
 
 // Result is the answer to a request to do something.

@@ -32,7 +32,7 @@ func grades() []string { return []string{"ready", "degraded", "down"} }
 
 // families returns all metrics of vipd's own.
 func families() []family {
-	return append(agentFamilies(), append(stateFamilies(), append(advertFamilies(), durationFamilies()...)...)...)
+	return append(agentFamilies(), append(stateFamilies(), append(advertFamilies(), append(durationFamilies(), routingFamilies()...)...)...)...)
 }
 
 func agentFamilies() []family {

@@ -29,6 +29,10 @@ func anAgent() fixed {
 		Version: "1.2.3", Drained: true, Problems: 1, Grade: "degraded", Settled: true, Hold: time.Second,
 		Checks:  []Check{{Type: "k3s", Name: "1 k3s https://127.0.0.1:6443", Grade: "degraded", Succeeded: quick.Read(), Failed: quick.Read()}},
 		Routers: []Router{r, six},
+		Routes: []Route{{VIP: "routed", Family: "IPv4", Interface: "lo", Standing: "leaving", State: "Active", Grade: "down",
+			Since: time.Unix(1790000000, 0), Holding: true, Problems: 1}},
+		Sessions: []Session{{Peer: "203.0.113.1", AS: "64600", State: "Established", BFD: "up", Routes: 1, Hold: 3 * time.Second, Established: 2, Dropped: 1,
+			Sent: 20, Received: 30, UpdatesSent: 4, UpdatesReceived: 5, Malformed: 1, NotificationsSent: 1, NotificationsReceived: 2}},
 	}
 }
 

@@ -18,6 +18,29 @@ type Snapshot struct {
 	Hold     time.Duration // for which the node must have been ready before it preempts
 	Checks   []Check
 	Routers  []Router
+	Routes   []Route   // VIPs of mode "bgp"
+	Sessions []Session // with the routers that they are announced to
+}
+
+// Route is a VIP of mode "bgp" in one address family.
+type Route struct {
+	VIP, Family, Interface string
+	Standing, State, Grade string
+	Since                  time.Time
+	Holding                bool
+	Problems               int
+}
+
+// Session is that with a router.
+type Session struct {
+	Peer, AS, State                          string
+	BFD                                      string // up, down; "": none
+	Routes                                   int
+	Hold                                     time.Duration // as agreed on
+	Established, Dropped                     uint64
+	Sent, Received                           uint64 // messages
+	UpdatesSent, UpdatesReceived, Malformed  uint64
+	NotificationsSent, NotificationsReceived uint64
 }
 
 // Check is one probe of the API server.

@@ -25,6 +25,9 @@ func newCheck(p *paths) *cobra.Command {
 			if err := readKeys(cfg.Auth); err != nil {
 				return err
 			}
+			if err := readPasswords(cfg.BGP); err != nil {
+				return err
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d%s)\n", p.config, len(cfg.VIPs), len(cfg.Checks), hooks(cfg))
 			return nil
 		},
@@ -51,4 +54,20 @@ func readKeys(auth *config.Auth) error {
 	}
 	_, err := here.ReadKeys()
 	return err
+}
+
+// readPasswords reads those of the BGP peers that can be read here.
+func readPasswords(b *config.BGP) error {
+	if b == nil {
+		return nil
+	}
+	for _, p := range b.Peers {
+		if p.Password.Credential != "" && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
+			continue
+		}
+		if _, err := p.ReadPassword(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,6 +22,10 @@ type initFlags struct {
 	output string
 	force  bool
 
+	mode    string
+	localAS uint32
+	peers   []string
+
 	fromKeepalived, fromKubeVip string
 }
 
@@ -39,6 +43,7 @@ all that has no place in vipd.toml what to do. docs/migrate.md has the order in 
 change the servers.`,
 		Example: `  vipd init --address 192.0.2.100
   vipd init --address 192.0.2.100 --address 2001:db8::100 --vrid 51 --output -
+  vipd init --mode bgp --address 203.0.113.100 --local-as 64512 --peer 198.51.100.1@64600
   vipd init --from-keepalived /etc/keepalived/keepalived.conf
   vipd init --from-kube-vip /var/lib/rancher/k3s/server/manifests/kube-vip.yaml --vrid 51`,
 		Args: noArgs,
@@ -51,6 +56,9 @@ change the servers.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&in.addrs, "address", nil, "the virtual `address`; may be given for IPv4 and IPv6")
+	f.StringVar(&in.mode, "mode", "", "how the network is told where it is: bgp, or vrrp as without this flag")
+	f.Uint32Var(&in.localAS, "local-as", 0, "the AS `number` of this node; with --mode bgp")
+	f.StringSliceVar(&in.peers, "peer", nil, "a router to announce to, as `address@number` with its AS number; with --mode bgp, once for each")
 	f.StringVar(&in.wish.Interface, "interface", "", "the `interface` to put it on (default: the one whose subnet holds it)")
 	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: that of the servers which have the addresses already, else a free one)")
 	f.Uint8Var(&in.wish.Priority, "priority", 0, "the priority, 100 to 254 (default 200)")
@@ -67,6 +75,9 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if err := in.oneSource(cmd); err != nil {
+		return err
+	}
+	if err := in.checkMode(cmd); err != nil {
 		return err
 	}
 	if !in.force && in.output != "-" && exists(in.output) {
@@ -110,6 +121,9 @@ func chosen(text []byte) string {
 func (in *initFlags) render(cmd *cobra.Command) ([]byte, error) {
 	if in.translates() {
 		return in.translate(cmd)
+	}
+	if in.mode == "bgp" {
+		return in.renderBGP()
 	}
 	draft, err := agent.Discover(cmd.Context(), in.wish)
 	if err != nil {

@@ -43,6 +43,7 @@ Exits 78 if the configuration is bad.`,
 			}
 			log := slog.New(systemd.NewLogHandler(os.Stderr, level))
 			beFrugal()
+			inherited := systemd.Inherited()
 			if err := systemd.LockMemory(); err != nil {
 				log.Debug("the agent's memory is not locked", "error", err)
 			}
@@ -54,7 +55,7 @@ Exits 78 if the configuration is bad.`,
 			notifier := systemd.NewNotifier()
 			err := agent.Run(ctx, agent.Options{
 				ConfigPath: p.config, RuntimeDir: p.runtimeDir, Version: version, Logger: log,
-				Notifier: notifier, Units: units,
+				Notifier: notifier, Units: units, Inherited: inherited,
 				Restarting: func() bool { return s.restart.Load() || restartJob(units, log) },
 			})
 			if err != nil {

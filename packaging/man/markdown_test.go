@@ -123,7 +123,11 @@ func (w *writer) list(items []entry) {
 // option returns the name of an option, as errors have it, and what it takes.
 func (w *writer) option(e entry) (name, takes string) {
 	name, takes, _ = strings.Cut(e.head, " No ")
-	name = tables[w.section] + name
+	table := tables[w.section]
+	if w.sub == "Peers" {
+		table += "peer."
+	}
+	name = table + name
 	if kind, ok := strings.CutPrefix(w.sub, "Type "); ok {
 		name += " of " + kind
 	}

@@ -17,10 +17,17 @@ var least = map[string]string{
 	"https.": plainVIP + "[[check]]\ntype = \"https\"\nurl = \"https://127.0.0.1\"\n%s\n",
 	"auth.":  plainVIP + "[auth]\nkeys = [{ id = 1, credential = \"vrrp\" }]\n%s\n",
 	"keys.":  plainVIP + "[auth]\nkeys = [{ credential = \"vrrp\", %s }]\n",
+	"bgp.":   routedVIP + "[bgp]\n%s\n" + plainPeer,
+	"peer.":  routedVIP + "[bgp]\nlocal_as = 64512\n" + plainPeer + "%s\n",
 	"hook.":  plainVIP + "[[hook]]\non = [\"active\"]\ncommand = [\"/usr/bin/true\"]\n%s\n",
 }
 
 const plainVIP = "[[vip]]\naddresses = [\"192.0.2.100\"]\nvrid = 51\n"
+
+const (
+	routedVIP = "[[vip]]\nmode = \"bgp\"\naddresses = [\"192.0.2.100\"]\n"
+	plainPeer = "[[bgp.peer]]\naddress = \"203.0.113.1\"\nas = 64600\n"
+)
 
 // TestRanges: the program takes both ends of each range on the page, and nothing
 // beyond them.
@@ -38,6 +45,9 @@ func TestRanges(t *testing.T) {
 		file := least[parts[len(parts)-2]+"."]
 		if parts[len(parts)-1] != "vrid" {
 			file = strings.Replace(file, "[\"192.0.2.100\"]\n%s", "[\"192.0.2.100\"]\nvrid = 51\n%s", 1)
+		}
+		if parts[len(parts)-1] != "local_as" {
+			file = strings.Replace(file, "[bgp]\n%s", "[bgp]\nlocal_as = 64512\n%s", 1)
 		}
 		low, high := around(t, m[1], m[2], -1), around(t, m[1], m[3], 1)
 		for value, code := range map[string]int{low[0]: 0, low[1]: 1, high[0]: 0, high[1]: 1} {

@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	refTable = regexp.MustCompile(`^#?\[+([a-z]+)\]+$`)
+	refTable = regexp.MustCompile(`^#?\[+([a-z.]+)\]+$`)
 	refKey   = regexp.MustCompile(`^#?([a-z_0-9]+) = (.*)$`)
 	refInner = regexp.MustCompile(`[{,] ([a-z]+) = `)
 	pageKey  = regexp.MustCompile(`^Ic (\w+) No \(.*?(?:, (required|default.*))?\)$`)
@@ -83,7 +83,7 @@ func ruleOf(comment, value string) string {
 }
 
 // tables are the sections that describe them.
-var tables = map[string]string{"VIRTUAL IPS": "vip.", "CHECKS": "check.", "AUTHENTICATION": "auth.", "METRICS": "metrics.", "HOOKS": "hook."}
+var tables = map[string]string{"VIRTUAL IPS": "vip.", "CHECKS": "check.", "AUTHENTICATION": "auth.", "BGP": "bgp.", "METRICS": "metrics.", "HOOKS": "hook."}
 
 // options returns the options that the page describes.
 func (p *page) options(t *testing.T) map[string]option {
@@ -103,6 +103,9 @@ func (p *page) options(t *testing.T) map[string]option {
 		}
 		if kind, ok := strings.CutPrefix(i.sub, "Type "); ok {
 			table += kind + "."
+		}
+		if i.sub == "Peers" {
+			table += "peer."
 		}
 		if strings.HasPrefix(i.parent, "Ic ") {
 			table += strings.Fields(i.parent)[1] + "."

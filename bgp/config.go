@@ -1,0 +1,45 @@
+package bgp
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// Config is what a [Speaker] needs to know.
+type Config struct {
+	AS    uint32
+	ID    netip.Addr // router id, IPv4
+	Peers []Peer
+}
+
+// Peer is a router to speak to.
+type Peer struct {
+	Address   netip.Addr // with a zone if it is link-local
+	Port      uint16
+	AS        uint32
+	Source    netip.Addr // zero: the kernel chooses
+	Password  []byte     // TCP MD5 (RFC 2385)
+	TTL       int        // of what is sent
+	LeastTTL  int        // of what is accepted (RFC 5082); 0: any
+	Hold      time.Duration
+	Keepalive time.Duration // 0: a third of the hold time that was agreed on
+	BFD       time.Duration // the interval of BFD packets, both ways (RFC 5881); 0: none
+	Retry     time.Duration // from one attempt to connect to the next
+	Families  []vrrp.Family
+	// ExtendedNextHop offers IPv4 routes with an IPv6 next hop (RFC 8950).
+	ExtendedNextHop bool
+
+	Policy Policy
+}
+
+// sameSession reports whether a session with p may go on as one with o.
+func (p *Peer) sameSession(o *Peer) bool {
+	return p.Address == o.Address && p.Port == o.Port && p.AS == o.AS && p.Source == o.Source &&
+		bytes.Equal(p.Password, o.Password) && p.TTL == o.TTL && p.LeastTTL == o.LeastTTL &&
+		p.Hold == o.Hold && p.Keepalive == o.Keepalive && slices.Equal(p.Families, o.Families) &&
+		p.ExtendedNextHop == o.ExtendedNextHop && p.BFD == o.BFD
+}

@@ -1,0 +1,267 @@
+package bgp
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// established runs a session that is up. Routes that a predecessor announced are left as
+// they are for a moment, until it is known what becomes of them.
+func (t *talk) established(k *Kept) error {
+	var inherited []Announced
+	var bfd *KeptBFD
+	if k != nil {
+		inherited, bfd = k.Routes, k.BFD
+	}
+	t.up(inherited)
+	t.startBFD(bfd)
+	adopted := time.Time{}
+	for _, r := range inherited {
+		t.sent[r.Addr] = &announced{hop: r.Hop}
+		adopted = time.Now()
+	}
+	if err := t.talk(adopted); err != nil {
+		return t.ended(err)
+	}
+	return nil
+}
+
+func (t *talk) up(inherited []Announced) {
+	t.enter(Established)
+	t.mu.Lock()
+	t.state.Problem, t.said = "", ""
+	t.state.Counters.Established++
+	t.mu.Unlock()
+	words := fmt.Sprintf("session with %s, AS %d, is up", t.speaks(), t.p.AS)
+	if len(inherited) > 0 {
+		words = fmt.Sprintf("session with %s, AS %d, goes on", t.speaks(), t.p.AS)
+	}
+	t.speaker.report(Event{Peer: t.state.Peer, Up: true, Words: words})
+}
+
+// startBFD has both ends watch each other more closely than the hold time does.
+func (t *talk) startBFD(kept *KeptBFD) {
+	if t.p.BFD == 0 {
+		return
+	}
+	b, err := t.speaker.bfd.start(t.local(), t.p.Address, t.p.BFD, kept)
+	if err != nil {
+		t.note(func(s *Status) { s.Problem = err.Error() })
+		t.speaker.report(Event{Peer: t.state.Peer, Words: fmt.Sprintf("%s: %v", t.speaks(), err)})
+		return
+	}
+	t.bfd = b
+}
+
+// unseen is closed when BFD says that the router is gone.
+func (t *talk) unseen() <-chan struct{} {
+	if t.bfd == nil {
+		return nil
+	}
+	return t.bfd.down
+}
+
+// ended ends the connection, or keeps it for a successor.
+func (t *talk) ended(err error) error {
+	if errors.Is(err, errEnding) && t.lastWord() == nil {
+		if k := t.keep(); k != nil {
+			t.kept = k
+			return errEnding
+		}
+	}
+	return t.end(err)
+}
+
+// talk says what there is to say until the session ends.
+func (t *talk) talk(adopted time.Time) error {
+	timers := newTimers(t.hold, t.p.Keepalive)
+	defer timers.stop()
+	if !adopted.IsZero() { // the router has waited
+		if err := t.write(keepalive()); err != nil {
+			return err
+		}
+	}
+	if err := t.sync(adopted); err != nil {
+		return err
+	}
+	if adopted.IsZero() {
+		for _, f := range t.families {
+			if err := t.write(marshalEnd(f)); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		var err error
+		select {
+		case <-t.ending:
+			return errEnding
+		case <-t.kick:
+			err = t.sync(adopted)
+		case <-timers.look.C:
+			err = t.sync(adopted)
+		case <-timers.keepalive:
+			err = t.write(keepalive())
+		case m, ok := <-t.inbox:
+			if !ok {
+				return errEnding
+			}
+			timers.heard()
+			err = t.handle(m)
+		case <-t.unseen():
+			return &Error{Code: codeCease, Subcode: ceaseBFD, Words: fmt.Sprintf("BFD: it is gone; packets were due each %v", t.p.BFD)}
+		case <-timers.hold.C:
+			if len(t.inbox) > 0 {
+				timers.heard() // it was this host that was late
+				continue
+			}
+			return &Error{Code: codeHold, Words: fmt.Sprintf("nothing was heard of it for the hold time of %v", t.hold)}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (t *talk) handle(m message) error {
+	t.count(m)
+	switch {
+	case m.err != nil:
+		return m.err
+	case m.kind == typeNotification:
+		return &received{parseNotification(m.body)}
+	case m.malformed:
+		t.malformed()
+	case m.kind == typeRefresh:
+		return t.again()
+	case m.kind == typeOpen:
+		return &Error{Code: codeFSM, Words: "it sent a second OPEN"}
+	}
+	return nil
+}
+
+// malformed notes an update that cannot be read. Nothing is imported, so nothing is lost,
+// and the routes of this node are worth more than the router's good manners.
+func (t *talk) malformed() {
+	const words = "it sends malformed updates; they are ignored, as all of its routes are"
+	t.mu.Lock()
+	t.state.Counters.Malformed++
+	first := t.state.Problem != words
+	t.state.Problem = words
+	t.mu.Unlock()
+	if first {
+		t.speaker.report(Event{Peer: t.state.Peer, Words: t.speaks() + ": " + words})
+	}
+}
+
+// again announces everything once more, for a router that asked for it.
+func (t *talk) again() error {
+	for _, a := range t.sent {
+		a.known = false
+	}
+	return t.sync(time.Time{})
+}
+
+// sync tells the router what has changed, withdrawals first.
+func (t *talk) sync(adopted time.Time) error {
+	t.p = t.config()
+	cfg, avoid := t.speaker.config()
+	wanted := t.speaker.routes()
+	is := func(addr netip.Addr) func(Route) bool {
+		return func(r Route) bool { return r.Addr == addr && t.takes(r.Addr) }
+	}
+	if time.Since(adopted) >= resumeGrace {
+		for addr, a := range t.sent {
+			if slices.ContainsFunc(wanted, is(addr)) {
+				continue
+			}
+			if err := t.write(marshalWithdraw(addr, a.hop)); err != nil {
+				return err
+			}
+			delete(t.sent, addr)
+		}
+	}
+	for _, r := range wanted {
+		if err := t.announce(cfg, r, avoid); err != nil {
+			return err
+		}
+	}
+	t.note(func(s *Status) {
+		s.Routes = len(t.sent)
+		if t.bfd != nil {
+			s.BFD = "down"
+			if t.bfd.up() {
+				s.BFD = "up"
+			}
+		}
+	})
+	return nil
+}
+
+func (t *talk) takes(addr netip.Addr) bool { return slices.Contains(t.families, vrrp.FamilyOf(addr)) }
+
+func (t *talk) announce(cfg Config, r Route, avoid []netip.Addr) error {
+	if !t.takes(r.Addr) {
+		return nil
+	}
+	hops, err := t.nextHops(vrrp.FamilyOf(r.Addr), avoid)
+	if err != nil {
+		t.note(func(s *Status) { s.Problem = err.Error() })
+		return nil
+	}
+	a := t.p.Policy.attributes(r, cfg.AS, t.p.AS, hops)
+	old := t.sent[r.Addr]
+	if old != nil && old.known && old.attrs.equal(a) {
+		return nil
+	}
+	if err := t.write(marshalAnnounce(r.Addr, a, t.fourOctets)); err != nil {
+		return err
+	}
+	t.sent[r.Addr] = &announced{attrs: a, hop: vrrp.FamilyOf(hops[0]), known: true}
+	return nil
+}
+
+// timers are those of a session that is up.
+type timers struct {
+	time      time.Duration
+	hold      *time.Timer
+	look      *time.Ticker
+	keepalive <-chan time.Time // nil: none are sent
+	beat      *time.Ticker
+}
+
+// newTimers returns the timers for the hold time that was agreed on; 0: none.
+func newTimers(hold, keepalive time.Duration) *timers {
+	t := &timers{time: hold, hold: time.NewTimer(time.Hour), look: time.NewTicker(lookAgain)}
+	if hold == 0 {
+		t.hold.Stop()
+		return t
+	}
+	t.hold.Reset(hold)
+	every := hold / 3
+	if keepalive > 0 {
+		every = min(every, keepalive)
+	}
+	t.beat = time.NewTicker(every)
+	t.keepalive = t.beat.C
+	return t
+}
+
+func (t *timers) heard() {
+	if t.time > 0 {
+		t.hold.Reset(t.time)
+	}
+}
+
+func (t *timers) stop() {
+	t.hold.Stop()
+	t.look.Stop()
+	if t.beat != nil {
+		t.beat.Stop()
+	}
+}

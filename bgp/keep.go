@@ -1,0 +1,99 @@
+package bgp
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// Kept is a session that is up, without the process that it belongs to: a restarted agent
+// goes on with it, and the router notices nothing.
+type Kept struct {
+	File *os.File `json:"-"` // the connection
+
+	Local      uint32        `json:"local_as"`
+	RouterID   netip.Addr    `json:"router_id"`
+	Peer       netip.Addr    `json:"peer"`
+	AS         uint32        `json:"as"`
+	PeerID     netip.Addr    `json:"peer_router_id"`
+	Hold       time.Duration `json:"hold"`
+	Families   []vrrp.Family `json:"families"`
+	FourOctets bool          `json:"four_octets"`
+	Extended   bool          `json:"extended_next_hop"`
+	Read       []byte        `json:"read,omitempty"` // of a message that has come in part
+	Routes     []Announced   `json:"routes"`
+	BFD        *KeptBFD      `json:"bfd,omitempty"`
+}
+
+// Announced is a route that a router knows.
+type Announced struct {
+	Addr netip.Addr  `json:"address"`
+	Hop  vrrp.Family `json:"next_hop_family"`
+}
+
+// filer is a connection that can be handed on.
+type filer interface{ File() (*os.File, error) }
+
+// keep takes the connection from the session; nil if that cannot be done.
+func (t *talk) keep() *Kept {
+	c, ok := t.conn.(filer)
+	if !ok || t.write(keepalive()) != nil { // the hold time begins anew
+		return nil
+	}
+	for _, m := range t.hush() {
+		if t.handle(m) != nil {
+			return nil
+		}
+	}
+	file, err := c.File()
+	if err != nil {
+		return nil
+	}
+	_ = t.conn.Close() // the file keeps the connection
+	cfg, _ := t.speaker.config()
+	s := t.status()
+	k := &Kept{
+		File: file, Local: cfg.AS, RouterID: cfg.ID, Peer: t.p.Address, AS: t.p.AS, PeerID: s.RouterID, Hold: t.hold,
+		Families: t.families, FourOctets: t.fourOctets, Extended: t.extended, Read: slices.Clone(t.rest),
+	}
+	if t.bfd != nil {
+		k.BFD = t.bfd.keep()
+		t.bfd.stop(false)
+	}
+	for addr, a := range t.sent {
+		k.Routes = append(k.Routes, Announced{addr, a.hop})
+	}
+	return k
+}
+
+// fits reports whether a session with p may go on with k.
+func (k *Kept) fits(cfg Config, p *Peer) bool {
+	return k.Local == cfg.AS && k.RouterID == cfg.ID && k.Peer == p.Address && k.AS == p.AS && k.Hold <= p.Hold &&
+		!slices.ContainsFunc(k.Families, func(f vrrp.Family) bool { return !slices.Contains(p.Families, f) })
+}
+
+// adopt makes k a connection of the session.
+func (k *Kept) adopt(x *session) (*talk, error) {
+	defer k.drop()
+	conn, err := net.FileConn(k.File)
+	if err != nil {
+		return nil, fmt.Errorf("go on with the session: %w", err)
+	}
+	t := newTalk(x, x.config(), conn)
+	t.hold, t.families, t.fourOctets, t.extended, t.rest = k.Hold, k.Families, k.FourOctets, k.Extended, k.Read
+	t.note(func(s *Status) { s.RouterID, s.Hold, s.Local = k.PeerID, k.Hold, t.local() })
+	t.listen()
+	return t, nil
+}
+
+// drop closes the file. The connection ends with it, unless it was adopted.
+func (k *Kept) drop() {
+	if k.File != nil {
+		k.File.Close()
+	}
+}

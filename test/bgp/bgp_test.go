@@ -1,0 +1,427 @@
+package bgp
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/vrrp"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// TestAPIKilled: the route is withdrawn, and the client served elsewhere, within 150 ms
+// in the median.
+func TestAPIKilled(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		one, two, three := s.Servers[0], s.Servers[1], s.Servers[2]
+		var gone, gaps []time.Duration
+		fail := func(x, next *cluster.Server) {
+			p := s.watch()
+			wait(t, 300*time.Millisecond)
+			began := time.Now()
+			must(t, x.SignalAPI(syscall.SIGKILL))
+			s.leads(next)
+			gone = append(gone, time.Since(began))
+			wait(t, 300*time.Millisecond)
+			gaps = append(gaps, s.report(p).LongestGap.Length())
+		}
+		for range 2 { // each fall doubles how long a node has to be ready again
+			s.leads(one)
+			fail(one, two)
+			fail(two, three)
+			must(t, two.StartAPI("ready"))
+			s.leads(two)
+			must(t, one.StartAPI("ready"))
+		}
+		t.Logf("%s: the route was gone after %v, in the median %v; the client waited for %v, in the median %v", kind, gone, median(gone), gaps, median(gaps))
+		if m := median(gaps); m > 150*time.Millisecond {
+			t.Errorf("in the median the client waited for %v", m)
+		}
+	})
+}
+
+func median(list []time.Duration) time.Duration {
+	list = slices.Sorted(slices.Values(list))
+	return list[len(list)/2]
+}
+
+// TestSpread: all ready nodes are used; one that is killed is left out.
+func TestSpread(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{spread: true})
+		p := s.watch()
+		wait(t, time.Second)
+		must(t, s.Servers[1].SignalAPI(syscall.SIGKILL))
+		s.leads(s.Servers[0], s.Servers[2])
+		wait(t, time.Second)
+		r := s.report(p)
+		for _, x := range s.Servers {
+			if r.Nodes[x.Name] == 0 {
+				t.Errorf("%s answered nothing: %v", x.Name, r.Nodes)
+			}
+		}
+		if g := r.LongestGap.Length(); g > 150*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+	})
+}
+
+// wait lets a client measure for a while.
+func wait(t *testing.T, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+	}
+}
+
+// TestGrades: a degraded node is less preferred than any ready one, and the last resort
+// is used when all are down.
+func TestGrades(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+		s.leads(s.Servers[1])
+		must(t, s.Servers[1].SetAPI(t.Context(), "hang"))
+		s.leads(s.Servers[2])
+		must(t, s.Servers[2].SetAPI(t.Context(), "hang"))
+		s.leads(s.Servers[0]) // degraded is better than hung
+		must(t, s.Servers[0].SetAPI(t.Context(), "hang"))
+		wait(t, 3*time.Second)
+		s.leads(s.Servers[0]) // the best of those that are all the last resort
+	})
+}
+
+// TestDrain: the traffic moves before the route is withdrawn, and no connection fails.
+func TestDrain(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		out, err := s.Servers[0].Vipd("drain", "--wait")
+		must(t, err)
+		if !strings.Contains(out, "this node holds no VIP") {
+			t.Errorf("it printed %q", out)
+		}
+		s.leads(s.Servers[1])
+		wait(t, 500*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+		p = s.watch()
+		_, err = s.Servers[0].Vipd("resume")
+		must(t, err)
+		s.leads(s.Servers[0])
+		wait(t, 500*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("resumed, and failed: %+v", r.Failures)
+		}
+	})
+}
+
+// TestStop: likewise when the agent is stopped.
+func TestStop(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		must(t, s.Servers[0].SignalAgent(syscall.SIGTERM))
+		s.leads(s.Servers[1])
+		must(t, s.Servers[0].AwaitAgent(t.Context()))
+		wait(t, 300*time.Millisecond)
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+		if out := s.on(s.Servers[0].Node, "ip -4 addr show dev lo"); strings.Contains(out, s.how.address().String()) {
+			t.Errorf("the address was left: %s", out)
+		}
+	})
+}
+
+// TestNodeDies: the hold time is what a node's death costs.
+func TestNodeDies(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		must(t, s.Servers[0].Die())
+		s.leads(s.Servers[1])
+		wait(t, 500*time.Millisecond)
+		if g := s.report(p).LongestGap.Length(); g > 3*time.Second+100*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+	})
+}
+
+// TestAgentDies: a killed agent's connection ends, and the route with it.
+func TestAgentDies(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		began := time.Now()
+		must(t, s.Servers[0].SignalAgent(syscall.SIGKILL))
+		s.leads(s.Servers[1])
+		if d := time.Since(began); d > 500*time.Millisecond {
+			t.Errorf("it took %v", d)
+		}
+		out, err := s.Servers[0].Vipd("release")
+		must(t, err)
+		if !strings.Contains(out, s.how.address().String()) {
+			t.Errorf("vipd release printed %q", out)
+		}
+		if r := s.report(p); r.Failed > 0 {
+			t.Errorf("failed: %+v", r.Failures)
+		}
+	})
+}
+
+// TestBFDHang: with BFD a hang costs no more than a death.
+func TestBFDHang(t *testing.T) {
+	s := begin(t, "BIRD", setup{bfd: 100 * time.Millisecond, servers: 2})
+	x := s.Servers[0]
+	s.until("BFD", func() error {
+		if b := s.session(x).BFD; b != "up" {
+			return fmt.Errorf("it is %q", b)
+		}
+		return nil
+	})
+	wait(t, time.Second) // both ends come to the fast interval
+	began := time.Now()
+	must(t, x.SignalAgent(syscall.SIGSTOP))
+	s.leads(s.Servers[1])
+	if d := time.Since(began); d > 600*time.Millisecond {
+		t.Errorf("it took %v", d)
+	}
+	must(t, x.SignalAgent(syscall.SIGCONT))
+	s.leads(x)
+}
+
+// TestAgentHangs: the router's hold time ends it, about when the lease on lo does.
+func TestAgentHangs(t *testing.T) {
+	s := begin(t, "BIRD", setup{})
+	began := time.Now()
+	must(t, s.Servers[0].SignalAgent(syscall.SIGSTOP))
+	s.leads(s.Servers[1])
+	if d := time.Since(began); d > 4*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	must(t, s.Servers[0].SignalAgent(syscall.SIGCONT))
+	s.leads(s.Servers[0])
+}
+
+// TestRouterRestarts: the sessions come back by themselves.
+func TestRouterRestarts(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{spread: true})
+		s.speaks.kill()
+		for _, x := range s.Servers {
+			s.complains(x, "nothing listens on port 179 there")
+		}
+		s.speaks.start()
+		s.leads(s.Servers...)
+	})
+}
+
+// TestKinds: the kinds of session.
+func TestKinds(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, h := range map[string]setup{
+			"internal":       {internal: true},
+			"IPv6":           {family: vrrp.IPv6, spread: true},
+			"IPv6 internal":  {family: vrrp.IPv6, internal: true},
+			"password":       {password: "secret\n", servers: 1},
+			"GTSM":           {gtsm: true, servers: 1},
+			"IPv4 over IPv6": {session: vrrp.IPv6, servers: 1, more: "families = [\"ipv4\"]\nextended_next_hop = true\n"},
+			"IPv6 over IPv4": {family: vrrp.IPv6, session: vrrp.IPv4, servers: 1, more: "families = [\"ipv6\"]\n"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := begin(t, kind, h)
+				p := s.watch()
+				wait(t, 300*time.Millisecond)
+				if r := s.report(p); r.Failed > 0 {
+					t.Errorf("failed: %+v", r.Failures)
+				}
+				if len(s.Servers) > 1 {
+					must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+					if h.spread {
+						s.leads(s.Servers[1:]...)
+					} else {
+						s.leads(s.Servers[1])
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestSaysWhatIsWrong: one clear line.
+func TestSaysWhatIsWrong(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, c := range map[string]struct {
+			how   setup
+			spoil func(*site)
+			want  string
+		}{
+			"wrong AS of the router": {setup{routerAS: 64999}, nil, "it says that it is AS 64600, and vipd.toml says 64999"},
+			"wrong password": {setup{password: "secret"}, func(s *site) {
+				s.how.password = "another"
+				s.password(s.Servers[0])
+			}, "has it the same password for this node"},
+			"no router": {setup{}, func(s *site) { s.speaks.kill() }, "nothing listens on port 179 there"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				c.how.servers = 1
+				s := newSite(t, kind, c.how)
+				s.speaks.start()
+				x := s.Servers[0]
+				s.password(x)
+				if c.spoil != nil {
+					c.spoil(s)
+				}
+				must(t, x.StartAPI("ready"))
+				must(t, x.StartAgent())
+				s.complains(x, c.want)
+			})
+		}
+	})
+}
+
+// TestAttributes: what the router is told of a route, when it is ready and when it leaves.
+func TestAttributes(t *testing.T) {
+	s := begin(t, "BIRD", setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"})
+	b := s.speaks.(*bird)
+	tells := func(words ...string) {
+		t.Helper()
+		s.until("the router to be told", func() error {
+			out := s.on(s.router, "birdc -s "+b.dir+"/ctl show route all")
+			for _, w := range words {
+				if !strings.Contains(out, w) {
+					return fmt.Errorf("no %q in %s", w, out)
+				}
+			}
+			return nil
+		})
+	}
+	tells("BGP.as_path: 64512\n", "BGP.next_hop: 198.51.100.11", "BGP.med: 11\n", "BGP.community: (64512,100)\n", "BGP.large_community: (4200000000, 1, 2)")
+	drained := make(chan error, 1)
+	go func() {
+		_, err := s.Servers[0].Vipd("drain", "--wait")
+		drained <- err
+	}()
+	tells("BGP.as_path: 64512 64512 64512 64512 64512 64512 64512 64512 64512\n", "BGP.community: (64512,100) (65535,0)\n")
+	must(t, <-drained)
+	s.leads()
+}
+
+// TestReload: what changes in vipd.toml, and nothing else.
+func TestReload(t *testing.T) {
+	s := begin(t, "BIRD", setup{servers: 1})
+	x := s.Servers[0]
+	reload := func(h setup) {
+		t.Helper()
+		must(t, x.Reconfigure(h.config(x)))
+		_, err := x.Vipd("reload")
+		must(t, err)
+	}
+	p := s.watch()
+	h := s.how
+	h.more = "communities = [\"64512:5\"]\n"
+	reload(h)
+	s.until("the router to be told", func() error {
+		if out := s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl show route all"); !strings.Contains(out, "(64512,5)") {
+			return fmt.Errorf("the route is %s", out)
+		}
+		return nil
+	})
+	if c := s.session(x).Counters; c["established"] != 1 || c["dropped"] != 0 {
+		t.Errorf("the session noticed: %v", c)
+	}
+	if r := s.report(p); len(r.Failures) > 0 {
+		t.Errorf("failed: %+v", r.Failures)
+	}
+	// Without a VIP of mode bgp the sessions end, and with one they are back.
+	must(t, x.Reconfigure(x.CheckConfig()+"[[vip]]\naddresses = [\"198.51.100.100\"]\nvrid = 51\n"))
+	_, err := x.Vipd("reload")
+	must(t, err)
+	s.leads()
+	if out := s.on(x.Node, "ip -4 addr show dev lo"); strings.Contains(out, s.how.address().String()) {
+		t.Errorf("the address was left: %s", out)
+	}
+	reload(s.how)
+	s.leads(x)
+}
+
+// TestBFD: a node's death costs three intervals, not the hold time.
+func TestBFD(t *testing.T) {
+	const every = 100 * time.Millisecond
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{bfd: every})
+		for _, x := range s.Servers {
+			s.until("BFD with "+x.Name, func() error {
+				if b := s.session(x).BFD; b != "up" {
+					return fmt.Errorf("it is %q", b)
+				}
+				return nil
+			})
+		}
+		wait(t, time.Second) // both ends come to the fast interval
+		p := s.watch()
+		wait(t, 300*time.Millisecond)
+		must(t, s.Servers[0].Die())
+		s.leads(s.Servers[1])
+		wait(t, 300*time.Millisecond)
+		if g := s.report(p).LongestGap.Length(); g > 3*every+150*time.Millisecond {
+			t.Errorf("the client waited for %v", g)
+		}
+		if c := s.session(s.Servers[1]).Counters; c["dropped"] != 0 {
+			t.Errorf("the session of another was dropped: %v", c)
+		}
+	})
+}
+
+// TestFlood: a router that announces its whole table is of no concern.
+func TestFlood(t *testing.T) {
+	const routes = 20_000
+	s := begin(t, "BIRD", setup{family: vrrp.IPv6, flood: routes})
+	for _, x := range s.Servers {
+		s.until("the flood to be over", func() error {
+			c := s.session(x).Counters
+			if c["dropped"] != 0 || c["updates-malformed"] != 0 {
+				t.Fatalf("%s: %v", x.Name, c)
+			}
+			if c["updates-rcvd"] < routes/1000 {
+				return fmt.Errorf("only %d updates came", c["updates-rcvd"])
+			}
+			return nil
+		})
+	}
+	wait(t, 3500*time.Millisecond) // longer than the hold time
+	s.leads(s.Servers[0])
+	if c := s.session(s.Servers[0]).Counters; c["dropped"] != 0 {
+		t.Errorf("the session did not last: %v", c)
+	}
+	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Servers[0].AgentPID())); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if strings.HasPrefix(line, "VmHWM") {
+				t.Logf("the agent's memory: %s", line)
+			}
+		}
+	}
+	began := time.Now()
+	must(t, s.Servers[0].SignalAPI(syscall.SIGKILL))
+	s.leads(s.Servers[1])
+	t.Logf("the route was gone after %v", time.Since(began))
+}

@@ -1,0 +1,176 @@
+package bgp
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vipd/vipd/vrrp"
+)
+
+// frrDir is where the distribution has FRR's daemons.
+const frrDir = "/usr/lib/frr"
+
+func tools(kind string) []string {
+	if kind == "FRR" {
+		return []string{"ip", frrDir + "/bgpd", frrDir + "/zebra"}
+	}
+	return []string{"ip", "bird"}
+}
+
+// each runs a test with each kind of router.
+func each(t *testing.T, f func(t *testing.T, kind string)) {
+	for _, kind := range []string{"BIRD", "FRR"} {
+		t.Run(kind, func(t *testing.T) { f(t, kind) })
+	}
+}
+
+func newRouter(s *site, kind string) router {
+	dir, err := os.MkdirTemp("", "vipd-router-") // daemons drop to users of their own
+	must(s.t, err)
+	s.t.Cleanup(func() { must(s.t, os.RemoveAll(dir)) })
+	must(s.t, os.Chmod(dir, 0o777))
+	if kind == "FRR" {
+		return &frr{site: s, dir: dir}
+	}
+	return &bird{site: s, dir: dir}
+}
+
+// bird is BIRD 2.
+type bird struct {
+	site *site
+	dir  string
+	run  *process
+}
+
+func (b *bird) String() string { return "BIRD" }
+
+func (b *bird) config() string {
+	s, h := b.site, b.site.how
+	channel := "ipv4"
+	if h.family == vrrp.IPv6 {
+		channel = "ipv6"
+	}
+	extended := ""
+	if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
+		extended = "extended next hop on;"
+	}
+	text := fmt.Sprintf(`router id %s;
+log stderr all;
+protocol device { scan time 1; }
+protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
+`, routerAddr, channel)
+	export := "none"
+	if h.flood > 0 {
+		export = "where source = RTS_STATIC"
+		text += "protocol static { ipv6;\n"
+		for i := range h.flood {
+			text += fmt.Sprintf(" route 2001:db8:%x:%x::/64 blackhole;\n", 0x1000+i>>16, i&0xffff)
+		}
+		text += "}\n"
+	}
+	if h.bfd > 0 {
+		ms := h.bfd.Milliseconds()
+		text += fmt.Sprintf("protocol bfd { accept direct; interface \"eth0\" { min rx interval %d ms; min tx interval %d ms; multiplier 3; }; }\n", ms, ms)
+	}
+	for _, x := range s.Servers {
+		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export %s; %s };\n",
+			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, export, extended)
+		if h.password != "" {
+			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
+		}
+		if h.gtsm {
+			text += " ttl security yes;\n"
+		}
+		if h.bfd > 0 {
+			text += " bfd on;\n"
+		}
+		text += "}\n"
+	}
+	return text
+}
+
+func (b *bird) start() {
+	file := filepath.Join(b.dir, "bird.conf")
+	writeFile(b.site.t, file, b.config())
+	b.run = launch(b.site.t, b.site.router, exec.Command("bird", "-f", "-c", file, "-s", filepath.Join(b.dir, "ctl"), "-P", filepath.Join(b.dir, "pid")))
+}
+
+func (b *bird) kill() { b.run.kill() }
+
+// frr is FRR's bgpd, and zebra, which it needs.
+type frr struct {
+	site  *site
+	dir   string
+	zebra *process
+	bgpd  *process
+	bfdd  *process // nil: without BFD
+}
+
+func (f *frr) String() string { return "FRR" }
+
+func (f *frr) config() string {
+	s, h := f.site, f.site.how
+	text := fmt.Sprintf("router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp network import-check\n no bgp default ipv4-unicast\n", routerAS, routerAddr)
+	var family string
+	for _, x := range s.Servers {
+		n := fmt.Sprintf(" neighbor %s ", h.server(x))
+		text += n + fmt.Sprintf("remote-as %d\n", h.as()) + n + "passive\n"
+		if h.password != "" {
+			text += n + "password " + strings.TrimSpace(h.password) + "\n"
+		}
+		if h.gtsm {
+			text += n + "ttl-security hops 1\n"
+		}
+		if h.bfd > 0 {
+			text += n + fmt.Sprintf("bfd 3 %d %d\n", h.bfd.Milliseconds(), h.bfd.Milliseconds())
+		}
+		if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
+			text += n + "capability extended-nexthop\n"
+		}
+		family += " " + n + "activate\n"
+	}
+	name := "ipv4"
+	if h.family == vrrp.IPv6 {
+		name = "ipv6"
+	}
+	return text + " address-family " + name + " unicast\n" + family + "  maximum-paths 8\n  maximum-paths ibgp 8\n exit-address-family\n"
+}
+
+func (f *frr) start() {
+	conf, empty, zserv := filepath.Join(f.dir, "bgpd.conf"), filepath.Join(f.dir, "zebra.conf"), filepath.Join(f.dir, "zserv")
+	writeFile(f.site.t, conf, f.config())
+	must(f.site.t, os.Chmod(conf, 0o644))
+	writeFile(f.site.t, empty, "")
+	must(f.site.t, os.Chmod(empty, 0o644))
+	_ = os.Remove(zserv) // of the last run
+	f.zebra = f.daemon("zebra", empty, zserv)
+	f.site.until("zebra", func() error {
+		_, err := os.Stat(zserv)
+		return err
+	})
+	if f.site.how.bfd > 0 {
+		f.bfdd = f.daemon("bfdd", empty, zserv)
+	}
+	f.bgpd = f.daemon("bgpd", conf, zserv)
+}
+
+func (f *frr) daemon(name, conf, zserv string) *process {
+	more := []string{}
+	if name == "bfdd" {
+		more = append(more, "--bfdctl", filepath.Join(f.dir, "bfdd.sock"))
+	}
+	return launch(f.site.t, f.site.router, exec.Command(filepath.Join(frrDir, name), append(more, "--config_file", conf, "--socket", zserv,
+		"--pid_file", filepath.Join(f.dir, name+".pid"), "--vty_socket", f.dir, "--vty_port", "0", "--log", "stdout", "--log-level", "warn")...))
+}
+
+func (f *frr) kill() {
+	f.bgpd.kill()
+	if f.bfdd != nil {
+		f.bfdd.kill()
+	}
+	f.zebra.kill()
+}

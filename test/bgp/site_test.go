@@ -1,0 +1,315 @@
+package bgp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/test/client/probe"
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+	"github.com/vipd/vipd/vrrp"
+)
+
+const (
+	patience   = 20 * time.Second
+	routerAS   = 64600
+	serverAS   = 64512
+	interval   = 5 * time.Millisecond
+	routerAddr = "198.51.100.2"
+	routerV6   = "2001:db8::2"
+)
+
+// site is three servers on one segment, a router there, and a client beyond it.
+type site struct {
+	*cluster.Cluster
+	t      *testing.T
+	router *lab.Node
+	speaks router
+	how    setup
+	dir    string
+}
+
+// setup is what the tests vary.
+type setup struct {
+	family   vrrp.Family // of the VIP; 0: IPv4
+	session  vrrp.Family // of the session; 0: that of the VIP
+	internal bool
+	password string
+	gtsm     bool
+	bfd      time.Duration
+	flood    int // how many IPv6 routes BIRD announces to the servers
+	spread   bool
+	more     string // lines of [[bgp.peer]]
+	vip      string // lines of [[vip]]
+	routerAS int    // what the servers believe; 0: the truth
+	servers  int    // 0: 3
+}
+
+// router is a program that speaks BGP.
+type router interface {
+	String() string
+	start()
+	kill()
+}
+
+func (h setup) as() int {
+	if h.internal {
+		return routerAS
+	}
+	return serverAS
+}
+
+func (h setup) address() netip.Addr {
+	if h.family == vrrp.IPv6 {
+		return netip.MustParseAddr("2001:db8:a::100")
+	}
+	return netip.MustParseAddr("203.0.113.100")
+}
+
+// over is the family of the session.
+func (h setup) over() vrrp.Family {
+	if h.session != 0 {
+		return h.session
+	}
+	if h.family != 0 {
+		return h.family
+	}
+	return vrrp.IPv4
+}
+
+func (h setup) routerAddress() string {
+	if h.over() == vrrp.IPv6 {
+		return routerV6
+	}
+	return routerAddr
+}
+
+// server is a server's end of the session.
+func (h setup) server(s *cluster.Server) netip.Addr {
+	if h.over() == vrrp.IPv6 {
+		return s.Addr6
+	}
+	return s.Addr
+}
+
+// config is a server's vipd.toml.
+func (h setup) config(s *cluster.Server) string {
+	as := h.routerAS
+	if as == 0 {
+		as = routerAS
+	}
+	text := s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"k3s\"\nmode = \"bgp\"\naddresses = [%q]\nspread = %v\n", h.address(), h.spread)
+	if !h.spread {
+		text += fmt.Sprintf("priority = %d\n", s.Priority())
+	}
+	text += h.vip
+	text += fmt.Sprintf("[bgp]\nlocal_as = %d\nrouter_id = %q\ndrain_delay = \"1s\"\n[[bgp.peer]]\naddress = %q\nas = %d\nconnect_retry = \"200ms\"\n",
+		h.as(), s.Addr, h.routerAddress(), as)
+	if h.password != "" {
+		text += fmt.Sprintf("password_file = %q\n", filepath.Join(filepath.Dir(s.ConfigPath()), "password"))
+	}
+	if h.gtsm {
+		text += "ttl_security = 1\n"
+	}
+	if h.bfd > 0 {
+		text += fmt.Sprintf("bfd = %q\n", h.bfd)
+	}
+	return text + h.more
+}
+
+// newSite makes a site in which nothing runs yet.
+func newSite(t *testing.T, kind string, h setup) *site {
+	t.Helper()
+	l := lab.NewTest(t, tools(kind)...)
+	n := h.servers
+	if n == 0 {
+		n = 3
+	}
+	dir := t.TempDir()
+	c, err := cluster.New(l, cluster.Options{Binaries: binaries(t), Dir: dir, Servers: n, Config: h.config, Log: t.Output(), Launcher: cluster.RealTime()})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.Close()) })
+	r, err := l.Add("router", netip.MustParsePrefix(routerAddr+"/24"), netip.MustParsePrefix(routerV6+"/64"))
+	must(t, err)
+	s := &site{Cluster: c, t: t, router: r, how: h, dir: dir}
+	s.wire()
+	s.speaks = newRouter(s, kind)
+	return s
+}
+
+// wire puts the client behind the router.
+func (s *site) wire() {
+	s.on(s.router, "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.fib_multipath_hash_policy=1 net.ipv6.fib_multipath_hash_policy=1")
+	s.on(s.router, "ip link add down0 type veth peer name up0 netns "+filepath.Base(s.Client.Netns()))
+	s.on(s.router, "ip link set down0 up")
+	s.on(s.router, "ip addr add 203.0.113.1/28 dev down0")
+	s.on(s.router, "ip addr add 2001:db8:f::1/64 dev down0 nodad")
+	s.on(s.Client, "ip link set eth0 down")
+	s.on(s.Client, "ip addr flush dev eth0")
+	s.on(s.Client, "ip link set up0 up")
+	s.on(s.Client, "ip addr add 203.0.113.2/28 dev up0")
+	s.on(s.Client, "ip addr add 2001:db8:f::2/64 dev up0 nodad")
+	s.on(s.Client, "ip route add default via 203.0.113.1")
+	s.on(s.Client, "ip -6 route add default via 2001:db8:f::1")
+	for _, x := range s.Servers {
+		s.on(x.Node, "ip route add default via "+routerAddr)
+		s.on(x.Node, "ip -6 route add default via "+routerV6)
+		s.usable(x.Node)
+	}
+	s.usable(s.router)
+}
+
+// usable waits until a node can look for neighbours in IPv6.
+func (s *site) usable(n *lab.Node) {
+	s.t.Helper()
+	s.until(n.Name+" to have done with duplicate address detection", func() error {
+		if out := s.on(n, "ip -6 addr show tentative"); out != "" {
+			return fmt.Errorf("tentative are %s", out)
+		}
+		return nil
+	})
+}
+
+func (s *site) on(n *lab.Node, command string) string {
+	s.t.Helper()
+	args := strings.Fields(command)
+	out, err := n.Run(args[0], args[1:]...)
+	must(s.t, err)
+	return out
+}
+
+// begin starts everything and waits until the router has the routes of these servers.
+func begin(t *testing.T, kind string, h setup) *site {
+	t.Helper()
+	s := newSite(t, kind, h)
+	s.speaks.start()
+	for _, x := range s.Servers {
+		s.password(x)
+		must(t, x.StartAPI("ready"))
+		must(t, x.StartAgent())
+	}
+	if h.spread {
+		s.leads(s.Servers...)
+	} else {
+		s.leads(s.Servers[0])
+	}
+	return s
+}
+
+func (s *site) password(x *cluster.Server) {
+	if s.how.password != "" {
+		writeFile(s.t, filepath.Join(filepath.Dir(x.ConfigPath()), "password"), s.how.password)
+	}
+}
+
+// hops are the servers that the router's kernel sends what is for the VIP to.
+func (s *site) hops() []string {
+	family := "-4"
+	bits := 32
+	if s.how.family == vrrp.IPv6 {
+		family, bits = "-6", 128
+	}
+	out, err := s.router.Run("ip", "-j", family, "route", "show", fmt.Sprintf("%v/%d", s.how.address(), bits))
+	must(s.t, err)
+	type hop struct {
+		Gateway string
+		Via     struct{ Host string } // of the other family
+	}
+	var routes []struct {
+		hop
+		Nexthops []hop
+	}
+	if strings.TrimSpace(out) != "" {
+		must(s.t, json.Unmarshal([]byte(out), &routes))
+	}
+	var names []string
+	for _, r := range routes {
+		for _, g := range append(r.Nexthops, r.hop) {
+			for _, x := range s.Servers {
+				if by := g.Gateway + g.Via.Host; by == x.Addr.String() || by == x.Addr6.String() {
+					names = append(names, x.Name)
+				}
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// leads waits until the router's kernel sends to just these servers.
+func (s *site) leads(to ...*cluster.Server) {
+	s.t.Helper()
+	want := []string{}
+	for _, x := range to {
+		want = append(want, x.Name)
+	}
+	s.until(fmt.Sprintf("the route to lead to %v", want), func() error {
+		if got := s.hops(); !slices.Equal(got, want) {
+			return fmt.Errorf("it leads to %v", got)
+		}
+		return nil
+	})
+}
+
+func (s *site) until(what string, check func() error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	must(s.t, cluster.Until(ctx, what, check))
+}
+
+// watch starts a client beyond the router, and waits for its first answer.
+func (s *site) watch() *probe.Process {
+	s.t.Helper()
+	p, err := probe.Start(s.t.Context(), s.Client, binaries(s.t).Client, probe.Config{
+		Address: netip.AddrPortFrom(s.how.address(), 6443).String(), ServerName: cluster.VIP4.String(), // which the certificate names
+		CAFile: filepath.Join(s.dir, "ca", "server-ca.crt"), Interval: interval, Idle: true,
+	})
+	must(s.t, err)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	must(s.t, p.Await(ctx, ""))
+	return p
+}
+
+func (s *site) report(p *probe.Process) probe.Report {
+	s.t.Helper()
+	r, err := p.Stop()
+	must(s.t, err)
+	s.t.Logf("the client saw %v, longest gap %v, nodes %v", r.Outcomes, r.LongestGap.Length(), r.Nodes)
+	return r
+}
+
+// session returns how a server's session with the router fares.
+func (s *site) session(x *cluster.Server) control.Session {
+	s.t.Helper()
+	st, err := x.Status(s.t.Context())
+	must(s.t, err)
+	if len(st.Sessions) != 1 {
+		s.t.Fatalf("%s has %d sessions", x.Name, len(st.Sessions))
+	}
+	return st.Sessions[0]
+}
+
+// complains waits until a session's problem has some words in it.
+func (s *site) complains(x *cluster.Server, words string) {
+	s.t.Helper()
+	s.until("the session to complain", func() error {
+		st, err := x.Status(s.t.Context())
+		if err != nil || len(st.Sessions) != 1 {
+			return fmt.Errorf("no session yet: %w", err)
+		}
+		if p := st.Sessions[0].Problem; !strings.Contains(p, words) {
+			return fmt.Errorf("its problem is %q", p)
+		}
+		return nil
+	})
+}
