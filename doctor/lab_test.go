@@ -69,7 +69,7 @@ func TestFaults(t *testing.T) {
 func (w *ward) complete() {
 	w.t.Helper()
 	excepted := append(ofTheMachine(), "unit-missing", "unit-disabled", "unit-failed", "realtime-refused",
-		"bgp-family-missing", // test/bgp makes it
+		"bgp-family-missing", // made up in bgp_test.go
 		"dropin-lowers-priority", "handover-disabled", "unit-named-k3s", "unit-strange-k3s")
 	for _, k := range doctor.Kinds() {
 		if !slices.Contains(w.made, k.ID) && !slices.Contains(excepted, k.ID) {
