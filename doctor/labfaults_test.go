@@ -47,7 +47,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"nobody advertises", silence}, {"BGP", routes},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -58,15 +58,20 @@ func badConfig(w *ward) {
 // routes has the second server announce to a router that is not there, an address of its own subnet.
 func routes(w *ward) {
 	s := w.second()
+	before, err := os.ReadFile(s.ConfigPath())
+	w.must(err)
 	config := s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"routed\"\nmode = \"bgp\"\naddresses = [%q]\n", spare4) +
 		"[bgp]\nlocal_as = 64512\n[[bgp.peer]]\naddress = \"198.51.100.1\"\nas = 64600\n"
 	w.must(s.Reconfigure(config))
-	_, err := s.Vipd("reload")
+	_, err = s.Vipd("reload")
 	w.must(err)
 	r := w.examine(s)
 	w.has("bgp-session-down", r)
 	w.has("bgp-vip-in-subnet", r)
 	w.has("bgp-no-way-back", r)
+	w.must(s.Reconfigure(string(before)))
+	_, err = s.Vipd("reload")
+	w.must(err)
 }
 
 func interfaces(w *ward) {
