@@ -35,8 +35,10 @@ type AddrWatch struct {
 	stop   context.CancelFunc
 	ended  sync.WaitGroup
 
+	telling sync.Mutex // held while report runs
+	on      map[place]bool
+
 	mu  sync.Mutex
-	on  map[place]bool
 	err error
 }
 
@@ -46,7 +48,8 @@ type place struct {
 }
 
 // WatchAddrs calls report whenever an address comes or goes, also for those that are
-// there already. The renewal of an address is no news. Calls come one at a time.
+// there already. The renewal of an address is no news. Calls come one at a time. They may
+// take locks that are held while Err is asked.
 func WatchAddrs(nodes []*Node, report func(Sighting)) (*AddrWatch, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &AddrWatch{report: report, stop: stop, on: make(map[place]bool)}
@@ -100,8 +103,8 @@ func (w *AddrWatch) update(node string, u netlink.AddrUpdate, at time.Time) {
 	if !ok {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.telling.Lock()
+	defer w.telling.Unlock()
 	p := place{node, addr.Unmap()}
 	if w.on[p] == u.NewAddr {
 		return

@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 )
@@ -44,6 +46,38 @@ func TestWatchDetachAttach(t *testing.T) {
 	}
 	want(true)
 	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who is told may ask whether the watch still works, and so may who keeps the other waiting.
+func TestWatchErrWhileTelling(t *testing.T) {
+	l := NewTest(t)
+	n, err := l.Add("node", netip.MustParsePrefix("198.51.100.11/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	telling, answered := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w, err := WatchAddrs([]*Node{n}, func(Sighting) {
+		once.Do(func() {
+			close(telling)
+			<-answered
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-telling
+	asked := make(chan error, 1)
+	go func() { asked <- w.Err() }()
+	select {
+	case err = <-asked:
+	case <-time.After(5 * time.Second):
+		err = errors.New("Err waits for the end of a report")
+	}
+	close(answered)
+	if err := errors.Join(err, w.Close()); err != nil {
 		t.Error(err)
 	}
 }
