@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -375,9 +374,7 @@ func (a *Agent) publishLive() {
 	for _, p := range a.routers {
 		live = append(live, p.router)
 	}
-	slices.SortFunc(live, func(x, y *router) int {
-		return cmp.Or(strings.Compare(x.id.VIP, y.id.VIP), cmp.Compare(x.id.Family, y.id.Family))
-	})
+	slices.SortFunc(live, func(x, y *router) int { return x.id.compare(y.id) })
 	a.live.Store(&live)
 }
 
@@ -394,7 +391,12 @@ func (a *Agent) resumes(i id, cfg config.VIP) bool {
 	if !same || cfg.VirtualMAC { // its macvlan does not outlive the agent
 		return false
 	}
-	ifi, err := net.InterfaceByName(s.Interface)
+	return allHeld(s.Interface, addrs)
+}
+
+// allHeld reports whether the addresses are all on the interface.
+func allHeld(iface string, addrs []netip.Addr) bool {
+	ifi, err := net.InterfaceByName(iface)
 	if err != nil {
 		return false
 	}

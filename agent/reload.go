@@ -72,7 +72,7 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 	for _, s := range adjust {
 		a.adjust(s, keys)
 	}
-	a.adjustSpeaker()
+	a.adjustRouting()
 	return fmt.Sprintf("reloaded (VIPs unchanged: %d, changed: %d, added: %d, removed: %d)",
 		len(diff.Unchanged), len(diff.Changed), len(diff.Added), len(diff.Removed)), nil
 }
@@ -145,10 +145,6 @@ func (a *Agent) takeOut(gone []share) []*placed {
 
 // adjust gives a running router another configuration.
 func (a *Agent) adjust(s share, keys *auth) {
-	if a.routing != nil && a.routing.routes[s.id()] != nil {
-		a.routing.routes[s.id()].route.configure(s.vip, a.cfg.BGP.DrainDelay)
-		return
-	}
 	p := a.routers[s.id()]
 	if p == nil {
 		return

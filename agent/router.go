@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +46,10 @@ type id struct {
 }
 
 func (i id) String() string { return i.VIP + "/" + i.Family.String() }
+
+func (i id) compare(o id) int {
+	return cmp.Or(strings.Compare(i.VIP, o.VIP), cmp.Compare(i.Family, o.Family))
+}
 
 // link is what a router needs of the network, while it has it. The interfaces
 // are those of vip.Holder and transport.Sender.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,9 +80,7 @@ func (a *Agent) publishWays() {
 			list = append(list, w.route)
 		}
 	}
-	slices.SortFunc(list, func(x, y *route) int {
-		return cmp.Or(strings.Compare(x.id.VIP, y.id.VIP), cmp.Compare(x.id.Family, y.id.Family))
-	})
+	slices.SortFunc(list, func(x, y *route) int { return x.id.compare(y.id) })
 	a.ways.Store(&list)
 }
 
@@ -94,15 +91,7 @@ func (a *Agent) resumesRoute(i id, cfg config.VIP) bool {
 		return false
 	}
 	addrs := ofFamily(cfg.Addresses, i.Family)
-	if cfg.Interface != s.Interface || !slices.Equal(parseAddrs(s.Addresses), addrs) {
-		return false
-	}
-	ifi, err := net.InterfaceByName(s.Interface)
-	if err != nil {
-		return false
-	}
-	held, err := vip.Held(ifi, addrs)
-	return err == nil && len(held) == len(addrs)
+	return cfg.Interface == s.Interface && slices.Equal(parseAddrs(s.Addresses), addrs) && allHeld(s.Interface, addrs)
 }
 
 // placeRoutes gives routes their interfaces, and the speaker its configuration, as soon as
@@ -408,18 +397,21 @@ func (a *Agent) takeOutRoutes(gone []share) []*way {
 	return out
 }
 
-// adjustSpeaker follows a reload: the peers may have changed, or their passwords, or the
-// last route may be gone. The caller holds a.mu.
-func (a *Agent) adjustSpeaker() {
+// adjustRouting follows a reload: routes may have changed, the peers or their passwords, or
+// the last route may be gone. The caller holds a.mu.
+func (a *Agent) adjustRouting() {
 	switch {
 	case a.routing == nil:
 	case a.cfg.BGP == nil:
 		a.routing.speaker.Configure(bgp.Config{})
 		a.routing.configured = false
 	default:
-		for _, w := range a.routing.routes {
-			v := w.route.snapshot()
-			w.route.configure(v.cfg, a.cfg.BGP.DrainDelay)
+		for _, v := range a.cfg.VIPs {
+			for _, s := range shares(v) {
+				if w := a.routing.routes[s.id()]; w != nil {
+					w.route.configure(s.vip, a.cfg.BGP.DrainDelay)
+				}
+			}
 		}
 		a.configureSpeaker()
 	}
