@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/test/lab"
 )
 
 // A reload that takes out a check gets on although its program cannot be killed.
@@ -18,7 +19,7 @@ func TestMonitorReplacedWhileACheckHangs(t *testing.T) {
 	stuck := config.Check{Type: config.CheckExec, Command: s.hook("echo $$ >new; mv new pid; exec sleep 600", 0).Command,
 		Interval: time.Second, Timeout: time.Minute, Fall: 1, Rise: 1}
 	must(t, a.startMonitor(&config.Config{Checks: []config.Check{stuck}}))
-	hold(t, s.child())
+	lab.Hold(t, s.child())
 	done := make(chan error, 1)
 	go func() { done <- a.startMonitor(&config.Config{Checks: []config.Check{{Type: config.CheckNone}}}) }()
 	select {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
@@ -215,30 +213,11 @@ func TestHooksEndWithAgent(t *testing.T) {
 	}
 }
 
-// hold keeps a process from ending before the test does, as a disk does that hangs. It
-// is traced by another that stands still: the kernel lets nobody see the end of it then.
-func hold(t *testing.T, pid int) {
-	t.Helper()
-	lab.Require(t, "perl")
-	tracer := exec.Command("perl", "-e", `my ($call, @args) = map { $_ + 0 } @ARGV; $| = 1; print syscall($call, @args); <STDIN>`,
-		strconv.Itoa(unix.SYS_PTRACE), strconv.Itoa(unix.PTRACE_SEIZE), strconv.Itoa(pid), "0", "0")
-	in, err := tracer.StdinPipe()
-	must(t, err)
-	out, err := tracer.StdoutPipe()
-	must(t, err)
-	must(t, tracer.Start())
-	t.Cleanup(func() { in.Close(); tracer.Wait() })
-	answer := make([]byte, 10)
-	if n, _ := out.Read(answer); !bytes.HasPrefix(answer[:n], []byte("0")) {
-		t.Fatalf("ptrace: %q, want 0", answer[:n])
-	}
-}
-
 // The agent ends although a hook cannot be killed.
 func TestHooksEndWithoutWhatHangs(t *testing.T) {
 	s := newStage(t, "echo $$ >new; mv new pid; exec sleep 600", time.Hour, config.OnActive)
 	s.tell(became(vrrp.Active, "k3s", ""))
-	hold(t, s.child())
+	lab.Hold(t, s.child())
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.end(0) }()
 	select {
@@ -253,7 +232,7 @@ func TestHooksEndWithoutWhatHangs(t *testing.T) {
 func TestHookThatHangs(t *testing.T) {
 	s := newStage(t, "echo $$ >new; mv new pid; echo $VIPD_CAUSE >>out; exec sleep 600", 2*time.Second, config.OnActive)
 	s.tell(became(vrrp.Active, "k3s", "first"))
-	hold(t, s.child())
+	lab.Hold(t, s.child())
 	s.logs(health.ErrStuck.Error())
 	s.tell(became(vrrp.Active, "k3s", "second"))
 	k := s.running[0]

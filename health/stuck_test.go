@@ -1,12 +1,10 @@
 package health
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,8 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/lab"
 )
@@ -36,35 +32,17 @@ func (d diary) pids() []string {
 	return strings.Fields(string(text))
 }
 
-// hold waits for the first start, and keeps that program from ending before release,
-// as a disk does that hangs. It is traced by another that stands still: the kernel
-// lets nobody see the end of it then.
+// hold waits for the first start, and keeps that program from ending before release.
 func (d diary) hold() (release func()) {
 	d.t.Helper()
-	lab.Require(d.t, "perl")
-	pid := await(d.t, "the program's start", func() (string, bool) {
+	return lab.Hold(d.t, await(d.t, "the program's start", func() (int, bool) {
 		pids := d.pids()
-		return strings.Join(pids, " "), len(pids) > 0
-	})
-	tracer := exec.Command("perl", "-e", `my ($call, @args) = map { $_ + 0 } @ARGV; $| = 1; print syscall($call, @args); <STDIN>`,
-		strconv.Itoa(unix.SYS_PTRACE), strconv.Itoa(unix.PTRACE_SEIZE), pid, "0", "0")
-	in, err := tracer.StdinPipe()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	out, err := tracer.StdoutPipe()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	if err := tracer.Start(); err != nil {
-		d.t.Fatal(err)
-	}
-	d.t.Cleanup(func() { in.Close(); tracer.Wait() })
-	answer := make([]byte, 10)
-	if n, _ := out.Read(answer); !bytes.HasPrefix(answer[:n], []byte("0")) {
-		d.t.Fatalf("ptrace: %q, want 0", answer[:n])
-	}
-	return func() { in.Close() }
+		if len(pids) == 0 {
+			return 0, false
+		}
+		pid, err := strconv.Atoi(pids[0])
+		return pid, err == nil
+	}))
 }
 
 // A program that cannot be killed fails at each round, and is not started beside itself.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 )
 
 // Binaries are the programs of a cluster.
@@ -20,6 +21,35 @@ func Build(dir string) (Binaries, error) {
 	}
 	b.Vipd, err = build(dir, "cmd/vipd")
 	return b, err
+}
+
+// Once builds the programs when a test first needs them.
+type Once struct {
+	once sync.Once
+	dir  string
+	bin  Binaries
+	err  error
+}
+
+// Binaries returns the programs.
+func (o *Once) Binaries() (Binaries, error) {
+	o.once.Do(func() {
+		if o.dir, o.err = os.MkdirTemp("", "vipd-test-"); o.err == nil {
+			o.bin, o.err = Build(o.dir)
+		}
+	})
+	return o.bin, o.err
+}
+
+// Run runs the tests of a package, removes the programs and returns the exit code.
+func (o *Once) Run(tests interface{ Run() int }) int {
+	code := tests.Run()
+	if o.dir != "" {
+		if err := os.RemoveAll(o.dir); err != nil && code == 0 {
+			code = 1
+		}
+	}
+	return code
 }
 
 // BuildAround builds all but vipd itself, for tests that have it from elsewhere.
