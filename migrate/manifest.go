@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -35,12 +36,23 @@ func readManifest(path string, text []byte) ([]setting, error) {
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("%s has no container of kube-vip: give the manifest of its DaemonSet or pod", path)
 		} else if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, fmt.Errorf("read %s: it is no YAML%s: give the manifest of kube-vip's DaemonSet or pod", path, lineOf(err))
 		}
 		if c := kubeVipContainer(&doc, 0); c != nil {
 			return settingsOf(path, c), nil
 		}
 	}
+}
+
+// lineOf returns where the parser stopped. The rest of what it says may repeat the file,
+// which may be any.
+func lineOf(err error) string {
+	_, rest, ok := strings.Cut(err.Error(), "yaml: line ")
+	number, _, _ := strings.Cut(rest, ":")
+	if _, bad := strconv.Atoi(number); !ok || bad != nil {
+		return ""
+	}
+	return " (line " + number + ")"
 }
 
 // kubeVipContainer looks for a container whose image is kube-vip's, below any object:

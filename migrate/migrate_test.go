@@ -129,7 +129,7 @@ func TestSecretsStay(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"no file":            {"", "", "no such file"},
-		"empty":              {"keepalived.conf", "", "no vrrp_instance that could be translated"},
+		"empty":              {"keepalived.conf", "", "has no vrrp_instance"},
 		"no address":         {"keepalived.conf", "vrrp_instance A {\n virtual_router_id 5\n}\n", "has no virtual_ipaddress"},
 		"another host's":     {"keepalived.conf", "@k3s2 vrrp_instance A {\n virtual_ipaddress { 198.51.100.1 }\n}\n", "it is for the host k3s2"},
 		"doubling":           {"keepalived.conf", doubling(), "more than"},
