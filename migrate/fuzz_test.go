@@ -44,7 +44,7 @@ func renders(t *testing.T, plan *Plan, err error) {
 		return
 	}
 	for i := range plan.VIPs {
-		if plan.VIPs[i].VRID == 0 {
+		if plan.VIPs[i].NeedsVRID() {
 			plan.VIPs[i].Choose(uint8(255-i%200), 0, "free\nhere")
 		}
 	}
