@@ -144,7 +144,7 @@ func completed(plan *BGP) *config.BGP {
 // No secret of the files is repeated anywhere.
 func TestSecretsStay(t *testing.T) {
 	t.Chdir("testdata")
-	for _, path := range []string{"k3s.conf", "bgp.yaml", "bgpall.yaml"} {
+	for _, path := range []string{"k3s.conf", "routed.yaml", "routedall.yaml"} {
 		plan := translate(t, path)
 		text, err := plan.Render()
 		if err != nil {
