@@ -11,8 +11,8 @@ import (
 	"github.com/vipd/vipd/config"
 )
 
-// FromKubeVip translates a manifest of kube-vip, of a DaemonSet or a (static) pod. kube-vip
-// has no VRID, so that of the VIP is still to be chosen.
+// FromKubeVip translates a manifest of kube-vip, of a DaemonSet or a (static) pod. Without BGP it
+// has no VRID, and that of the VIP is still to be chosen.
 func FromKubeVip(path string) (*Plan, error) {
 	text, err := disk{}.Read(path)
 	if err != nil {
@@ -40,9 +40,9 @@ func fromKubeVip(path string, text []byte) (*Plan, error) {
 	plan := &Plan{VIPs: []VIP{k.vip}}
 	if k.speaker != nil {
 		plan.BGP = k.speaker.translate(k.vip.Addresses)
-		if len(plan.BGP.Peers) == 0 {
-			return nil, errors.Join(fmt.Errorf("%s has BGP, and names no router that could be translated (bgp_peers, bgp_peeraddress): use vipd init --mode bgp", path), k.notes.err())
-		}
+	}
+	if plan.BGP != nil && len(plan.BGP.Peers) == 0 {
+		return nil, errors.Join(fmt.Errorf("%s has BGP, and names no router that could be translated (bgp_peers, bgp_peeraddress): use vipd init --mode bgp", path), k.notes.err())
 	}
 	if k.url != "" {
 		check := config.Default().Checks[0]
