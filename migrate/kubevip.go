@@ -204,7 +204,7 @@ func (k *kubeVip) addresses(s setting) {
 		}
 		a, _, ok := parseAddr(text)
 		if !ok {
-			k.notes.add(s.at, s.name, "%q is a name: vipd wants the address that it stands for", text)
+			k.notes.add(s.at, s.name, "%s is a name: vipd wants the address that it stands for", cited(text))
 			continue
 		}
 		if why := unusable(a, false); why != "" {
@@ -230,7 +230,7 @@ func (k *kubeVip) iface(s setting) {
 		if k.speaker != nil {
 			otherwise = "the address goes on lo"
 		}
-		k.notes.add(s.at, s.name, "%q is no interface that vipd takes: %s", s.value, otherwise)
+		k.notes.add(s.at, s.name, "%s is no interface that vipd takes: %s", cited(s.value), otherwise)
 		return
 	}
 	k.vip.Interface = s.value
@@ -240,10 +240,19 @@ func (k *kubeVip) iface(s setting) {
 func (k *kubeVip) port(s setting) {
 	n, err := strconv.Atoi(s.value)
 	if err != nil || n < 1 || n > 65535 || n == 6444 {
-		k.notes.add(s.at, s.name, "%q is no port that vipd can ask: it asks 6443", s.value)
+		k.notes.add(s.at, s.name, "%s is no port that vipd can ask: it asks 6443", cited(s.value))
 		return
 	}
 	if n != 6443 {
 		k.url = fmt.Sprintf("https://127.0.0.1:%d", n)
 	}
+}
+
+// cited returns a value for a line about it, unless it is a flag that lost its place: that
+// may be one with a password.
+func cited(value string) string {
+	if strings.Contains(value, "=") {
+		return "what is there"
+	}
+	return strconv.Quote(value)
 }

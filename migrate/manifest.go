@@ -135,24 +135,26 @@ func settingsOf(path string, container *yaml.Node) []setting {
 func flagsOf(path string, container *yaml.Node) []setting {
 	var list []setting
 	args := items(container, "args")
-	for i, a := range args {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
 		flag, ok := strings.CutPrefix(a.Value, "--")
 		if !ok {
 			continue
 		}
 		flag, value, given := strings.Cut(flag, "=")
-		name, isSwitch := switchNames[flag]
-		if !isSwitch {
-			name = cmp.Or(flagNames[flag], flag)
-		}
+		switchName, isSwitch := switchNames[flag]
+		name, known := flagNames[flag]
 		switch {
 		case given:
+		case known && i+1 < len(args):
+			i++ // whatever it is: a password may begin with a dash
+			value = args[i].Value
 		case !isSwitch && i+1 < len(args) && !strings.HasPrefix(args[i+1].Value, "-"):
 			value = args[i+1].Value
 		default:
 			value = "true"
 		}
-		list = append(list, setting{at: place{path, a.Line}, name: name, value: value})
+		list = append(list, setting{at: place{path, a.Line}, name: cmp.Or(name, switchName, flag), value: value})
 	}
 	return list
 }

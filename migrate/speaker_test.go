@@ -85,3 +85,17 @@ func TestBGPElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// A flag that takes a word takes the next, even if it is a flag.
+func TestFlagsThatLostTheirPlace(t *testing.T) {
+	for _, args := range []string{"--address, --peerPass=s3cr3t", "--port, --peerPass=s3cr3t", "--interface, --peerPass=s3cr3t", "--peerPass, --s3cr3t"} {
+		text := "image: kube-vip\nargs: [" + args + "]\nenv: [{name: address, value: 203.0.113.100}]\n"
+		plan, err := fromKubeVip("kube-vip.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := saidOf(plan); said == "" || strings.Contains(said, "s3cr3t") {
+			t.Errorf("%s: %q", args, said)
+		}
+	}
+}
