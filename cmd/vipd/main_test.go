@@ -212,6 +212,28 @@ func TestInitImpossible(t *testing.T) {
 	}
 }
 
+// Who cannot be told the result must not be told that all is well.
+func TestFullOutput(t *testing.T) {
+	dir := files(t)
+	for _, args := range []string{"", "--help", "help drain", "check --config good.toml", "version", "completion bash",
+		"init --address 198.51.100.100 --interface eth0 --vrid 51 --output -", "init --address 198.51.100.100 --interface eth0 --vrid 51 --output new.toml"} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer full.Close()
+		var stderr bytes.Buffer
+		cmd := vipdCommand(t, dir, strings.Fields(args)...)
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
+			t.Errorf("vipd %s: %v", args, err)
+		}
+		if got := stderr.String(); !strings.HasPrefix(got, "vipd: write ") || !strings.HasSuffix(got, ": no space left on device\n") {
+			t.Errorf("vipd %s: %q", args, got)
+		}
+	}
+}
+
 func TestVersion(t *testing.T) {
 	got := vipd(t, t.TempDir(), "version")
 	if got.code != 0 || !strings.HasPrefix(got.stdout, "vipd development (go1.") || got.stderr != "" {
