@@ -20,7 +20,11 @@ func newWatch(p *paths) *cobra.Command {
 		Long: `Show advertisements, announcements of VIPs, and conflicts, a line each, until Ctrl-C. It
 says where the rules of this host's vipd.toml refuse an advertisement, and what to do. It
 needs no agent, and no vipd.toml either: then it shows every virtual router on the
-interface. It listens, and sends nothing. It needs root (CAP_NET_RAW).`,
+interface. It listens, and sends nothing. It needs root (CAP_NET_RAW).
+
+It sees what arrives before this host's firewall does: that nothing is refused does not
+mean that the agent hears it. What it shows and "vipd status" does not know of, the
+firewall drops.`,
 		Example: `  vipd watch
   vipd watch --interface eth0 --vrid 51 --duration 10s
   vipd watch --json | jq 'select(.refused)'
