@@ -31,7 +31,11 @@ type outcome struct {
 // vipd runs a command line in the directory dir.
 func vipd(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
-	cmd := vipdCommand(t, dir, args...)
+	return outcomeOf(t, vipdCommand(t, dir, args...))
+}
+
+func outcomeOf(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
