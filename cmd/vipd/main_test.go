@@ -79,7 +79,7 @@ func TestCommandLines(t *testing.T) {
 		"argument":           {"drain k3s", outcome{2, "", "vipd: unexpected argument \"k3s\"\nSee: vipd drain --help\n"}},
 		"argument of check":  {"check vipd.toml", outcome{2, "", "vipd: unexpected argument \"vipd.toml\"\nSee: vipd check --help\n"}},
 		"run, no file": {"run --config none.toml --runtime-dir run", outcome{78, "",
-			"vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+			"vipd: reading the configuration: open none.toml: no such file or directory: write it with: vipd init --address A\n"}},
 		"run, bad file": {"run --config bad.toml --runtime-dir run", outcome{78, "",
 			"vipd: bad.toml:3: vip.vrid: 0 is out of range: choose 1 to 255, unique on this network segment\n" +
 				"bad.toml:4: vip.priority: 300 is out of range: choose 100 to 254\n"}},
@@ -90,7 +90,7 @@ func TestCommandLines(t *testing.T) {
 		"check, no key": {"check --config keyless.toml", outcome{1, "",
 			"vipd: reading key 1 (/nonexistent/key): open /nonexistent/key: no such file or directory\n"}},
 		"check, credential": {"check --config credential.toml", outcome{0, "credential.toml is valid (VIPs: 1, checks: 1)\n", ""}},
-		"check, no file":    {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory\n"}},
+		"check, no file":    {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory: write it with: vipd init --address A\n"}},
 		"status, no agent":  {"status --runtime-dir run", outcome{1, "", notRunning}},
 		"watch, no agent":   {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
 		"history, no agent": {"history --runtime-dir run", outcome{1, "", notRunning}},
@@ -106,6 +106,7 @@ func TestCommandLines(t *testing.T) {
 		"init, bad address":    {"init --address 198.51.100.100/24", outcome{2, "", "vipd: --address 198.51.100.100/24 is not an IP address: write it without a prefix length, as in 192.0.2.100\nSee: vipd init --help\n"}},
 		"init, no such vrid":   {"init --address 198.51.100.100 --vrid 256", outcome{2, "", "vipd: invalid argument \"256\" for \"--vrid\" flag: strconv.ParseUint: parsing \"256\": value out of range\nSee: vipd init --help\n"}},
 		"init, file is there":  {"init --address 198.51.100.100 --interface eth0 --vrid 51 --config good.toml", outcome{1, "", "vipd: good.toml exists: edit it, or overwrite it with --force\n"}},
+		"init, no directory":   {"init --address 198.51.100.100 --interface eth0 --vrid 51 --output good.toml/vipd.toml", outcome{1, "", "vipd: see whether the configuration exists: lstat good.toml/vipd.toml: not a directory\n"}},
 		"init, output's there": {"init --address 198.51.100.100 --interface eth0 --vrid 51 --output bad.toml", outcome{1, "", "vipd: bad.toml exists: edit it, or overwrite it with --force\n"}},
 	}
 	dir := files(t)
