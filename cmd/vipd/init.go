@@ -80,8 +80,8 @@ func (in *initFlags) run(cmd *cobra.Command) error {
 	if err := in.checkMode(cmd); err != nil {
 		return err
 	}
-	if !in.force && in.output != "-" && exists(in.output) {
-		return fmt.Errorf("%s exists: edit it, or overwrite it with --force", in.output)
+	if err := in.checkOutput(); err != nil {
+		return err
 	}
 	text, err := in.render(cmd)
 	if err != nil {
@@ -146,9 +146,21 @@ func (in *initFlags) parseAddrs() error {
 	return nil
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
+// checkOutput refuses a file that is there, before time is spent on what would be in it.
+func (in *initFlags) checkOutput() error {
+	if in.force || in.output == "-" {
+		return nil
+	}
+	_, err := os.Lstat(in.output)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s exists: edit it, or overwrite it with --force", in.output)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot see whether %s exists: run vipd init as root, or write elsewhere with --output", in.output)
+	}
+	return fmt.Errorf("see whether the configuration exists: %w", err)
 }
 
 // write creates the file; only force replaces one that is there.
