@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -49,6 +50,9 @@ func Load(path string) (*Config, error) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fmt.Errorf("reading the configuration: %w: name the file in it", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}

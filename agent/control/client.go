@@ -130,13 +130,17 @@ func (c *Client) explain(err error) error {
 	case brokenOff(err):
 		return fmt.Errorf("the agent on %s went away before it had answered: see: systemctl status vipd", c.socket)
 	case len(c.socket) > maxPath:
-		return fmt.Errorf("%s is too long for a socket, at most %d bytes: choose a shorter --runtime-dir", c.socket, maxPath)
+		return tooLong(c.socket)
 	}
 	return fmt.Errorf("ask the agent on %s: %w", c.socket, err)
 }
 
 // maxPath is how long the path of a socket may be (unix(7)).
 const maxPath = 107
+
+func tooLong(path string) error {
+	return fmt.Errorf("%s is too long for a socket, at most %d bytes: choose a shorter --runtime-dir", path, maxPath)
+}
 
 func (c *Client) isSocket() bool {
 	info, err := os.Stat(c.socket)

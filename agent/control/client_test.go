@@ -273,3 +273,19 @@ func TestClientMayNot(t *testing.T) {
 	err := NewClient("/run/vipd/control.sock").explain(&net.OpError{Op: "dial", Err: os.ErrPermission})
 	expect(t, err, "no permission to open SOCKET: run the command as root", "/run/vipd/control.sock")
 }
+
+// FuzzAnswer reads whatever might be answered: what is wrong with it is said in words of
+// our own.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{"", "null", "{}", "[]", "7", `"x"`, `{"message": 1}`, `[{"time": "noon"}]`, `{"version": "1", "started": "2030-01-01T00:00:00Z", "health": {"grade": "ready", "preempt_hold": "soon"}}`,
+		`{"routers": [{"vrid": 300}]}`, `{"routers": [{"counters": {"x": -1}}]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		for _, into := range []document{&Status{}, &events{}, &Result{}} {
+			if err := read(body, into); err != nil && strings.ContainsAny(err.Error(), "\n\x1b") || err != nil && strings.Contains(err.Error(), "json:") {
+				t.Errorf("%T: %v", into, err)
+			}
+		}
+	})
+}

@@ -201,6 +201,27 @@ func TestListen(t *testing.T) {
 	}
 }
 
+// What is no socket of an agent is left alone, and said to be what it is.
+func TestListenOddPlace(t *testing.T) {
+	dir := t.TempDir()
+	file := Socket(dir)
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := Socket(filepath.Join(dir, strings.Repeat("x", 100)))
+	for path, want := range map[string]string{
+		file:                     "SOCKET is there and is no socket: remove it, or use another --runtime-dir",
+		long:                     "SOCKET is too long for a socket, at most 107 bytes: choose a shorter --runtime-dir",
+		filepath.Join(file, "x"): "look for another agent: dial unix SOCKET: connect: not a directory",
+	} {
+		_, err := Listen(path)
+		expect(t, err, want, path)
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != "precious" {
+		t.Errorf("the file is now %q, %v", b, err)
+	}
+}
+
 // raw sends bytes and returns the status line of the answer, if one comes.
 func raw(t *testing.T, socket string, request string) string {
 	t.Helper()

@@ -121,6 +121,7 @@ func TestCommandLines(t *testing.T) {
 			"vipd: reading key 1 (/nonexistent/key): open /nonexistent/key: no such file or directory\n"}},
 		"check, credential": {"check --config credential.toml", outcome{0, "credential.toml is valid (VIPs: 1, checks: 1)\n", ""}},
 		"check, no file":    {"check --config none.toml", outcome{1, "", "vipd: reading the configuration: open none.toml: no such file or directory: write it with: vipd init --address A\n"}},
+		"check, directory":  {"check --config .", outcome{1, "", "vipd: reading the configuration: read .: is a directory: name the file in it\n"}},
 		"status, no agent":  {"status --runtime-dir run", outcome{1, "", notRunning}},
 		"watch, no agent":   {"status --watch --runtime-dir run", outcome{1, "", notRunning}},
 		"history, no agent": {"history --runtime-dir run", outcome{1, "", notRunning}},
