@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -68,7 +69,7 @@ func Release(ctx context.Context, configPath, runtimeDir string) ([]string, erro
 func configured(path string) ([]config.VIP, error) {
 	cfg, err := config.Load(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("only what the agent had saved was taken off: %w", err)
 	}
 	return cfg.VIPs, nil
 }
