@@ -18,7 +18,7 @@ const maxListen = 3 * time.Minute
 
 func newDoctor(p *paths) *cobra.Command {
 	var asJSON, all bool
-	var listen time.Duration
+	listen := 4 * time.Second
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what breaks clusters",
@@ -30,9 +30,6 @@ run at any time, with the agent or without. Exits 1 if an error was found.`,
   vipd doctor --json | jq -r '.findings[] | select(.severity == "error") | .id'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if listen < 0 || listen > maxListen {
-				return usageError{fmt.Errorf("--listen %v is out of range: choose 0s to %v", listen, maxListen)}
-			}
 			r, err := diagnose(cmd, p, listen)
 			if err != nil {
 				return err
@@ -50,7 +47,7 @@ run at any time, with the agent or without. Exits 1 if an error was found.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as docs/doctor.schema.json describes it")
 	cmd.Flags().BoolVar(&all, "all", false, "name the checks that found nothing, too")
-	cmd.Flags().DurationVar(&listen, "listen", 4*time.Second, "how long to listen to the network; 0s: not at all")
+	cmd.Flags().Var(span{into: &listen, max: maxListen}, "listen", "how long to listen to the network; 0s: not at all")
 	return cmd
 }
 
