@@ -186,17 +186,21 @@ func (d *Discovery) checkClaims(found surveys) error {
 
 // explainAddresses says where the addresses belong, and that they are free.
 func (d *Discovery) explainAddresses(found surveys) {
-	var why []string
-	if d.Interface == "" {
-		// It may have another name on the next server, so it is not written down.
-		holds := "whose subnet holds it"
-		if len(d.Addresses) > 1 {
-			holds = "whose subnets hold them"
-		}
-		why = append(why, "here on "+found.where()+", "+holds+"; each server finds its own interface")
+	it, holds := "it", "subnet holds"
+	if len(d.Addresses) > 1 {
+		it, holds = "them", "subnets hold"
 	}
+	free := ""
 	if found.unclaimed() {
-		why = append(why, "nobody else on "+found.where()+" answered for it")
+		free = "nobody else answered for " + it
 	}
-	d.Why["vip.addresses"] = strings.Join(why, "; ")
+	if d.Interface != "" {
+		d.Why["vip.addresses"] = free
+		return
+	}
+	if free != "" {
+		free = ", and where " + free
+	}
+	// The interface may have another name on the next server, so it is not written down.
+	d.Why["vip.addresses"] = fmt.Sprintf("here on %s, whose %s %s%s; each server finds its own interface", found.where(), holds, it, free)
 }

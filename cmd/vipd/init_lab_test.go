@@ -89,9 +89,9 @@ func TestInitAmongNeighbours(t *testing.T) {
 		want string // among what a file has
 		fail string // or among what it says
 	}{
-		{"a free address", fresh, "--address 198.51.100.10", "# here on eth0, whose subnet holds it; each server finds its own interface; nobody else on eth0 answered for it\n" +
+		{"a free address", fresh, "--address 198.51.100.10", "# here on eth0, whose subnet holds it, and where nobody else answered for it; each server finds its own interface\n" +
 			"addresses = [\"198.51.100.10\"]\n# nobody on eth0 was heard to use it (others heard: 2); all servers need the same\nvrid = 10\n", ""},
-		{"free ones of both families", fresh, "--address 198.51.100.10 --address 2001:db8::10", "# here on eth0, whose subnets hold them; each", ""},
+		{"free ones of both families", fresh, "--address 198.51.100.10 --address 2001:db8::10", "# here on eth0, whose subnets hold them, and where nobody else answered for them; each", ""},
 		{"a VRID in use", fresh, "--address 198.51.100.77", "\nvrid = 78\n", ""},
 		{"a VRID in use in IPv6 alone", fresh, "--address 198.51.100.88 --address 2001:db8::10", "\nvrid = 89\n", ""},
 		{"a VRID in use in the other family alone", fresh, "--address 198.51.100.88", "\nvrid = 88\n", ""},
