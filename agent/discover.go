@@ -177,7 +177,7 @@ func (d *Discovery) checkClaims(found surveys) error {
 				continue
 			}
 			return fmt.Errorf("%s is taken: %s on %s answers for it%s; take a free address, or find that station (in the switch, or with: ip neigh | grep %s) and take it off there; "+
-				"if it is a server of this cluster whose advertisements do not arrive here, copy its vipd.toml",
+				"if it is a server of this cluster, its advertisements do not arrive here: let IP protocol 112 through the firewall, or if it has peers, copy its vipd.toml",
 				a, strings.Join(macs, ", "), s.ifi.Name, s.version2(), macs[0])
 		}
 	}

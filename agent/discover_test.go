@@ -233,7 +233,7 @@ func TestFindK3s(t *testing.T) {
 		want  config.Draft
 		notes []string // how they begin
 	}{
-		{"not installed", nil, config.Draft{}, []string{"K3s is not installed here yet", "install K3s with --tls-san 198.51.100.100, or"}},
+		{"not installed", nil, config.Draft{}, []string{"no unit here runs k3s server yet", "give K3s --tls-san 198.51.100.100, or"}},
 		{"the usual", map[string]string{"etc/systemd/system/k3s.service": unit + "--data-dir /var/lib/rancher/k3s/ --https-listen-port 6443" + named}, config.Draft{}, nil},
 		{"without the VIP in its certificate", map[string]string{"etc/systemd/system/k3s.service": unit},
 			config.Draft{}, []string{`K3s was not told to name 198.51.100.100 in its certificate (--tls-san); unless that has it already, on each server: mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "198.51.100.100"\n' > /etc/rancher/k3s/config.yaml.d/vipd.yaml && systemctl stop k3s && k3s certificate rotate && systemctl start k3s`}},

@@ -45,7 +45,7 @@ func apiURL(port string) string {
 func findUnit(setup k3s.Setup, d *config.Draft) (notes []string) {
 	switch {
 	case setup.Unit == "":
-		return []string{"K3s is not installed here yet: vipd waits for its unit, " + k3s.DefaultUnit}
+		return []string{"no unit here runs k3s server yet: vipd waits for " + k3s.DefaultUnit}
 	case setup.Unit == k3s.DefaultUnit:
 		return nil
 	case len(setup.Others) > 0:
@@ -69,7 +69,7 @@ func adviseSAN(setup k3s.Setup, addrs []netip.Addr) []string {
 		return nil
 	}
 	if setup.Unit == "" {
-		return []string{"install K3s with" + flags + ", or its certificate does not name the VIP"}
+		return []string{"give K3s" + flags + ", or its certificate does not name the VIP"}
 	}
 	return []string{fmt.Sprintf("K3s was not told to name %s in its certificate (--tls-san); unless that has it already, on each server: %s && systemctl stop %[3]s && k3s certificate rotate && systemctl start %[3]s",
 		addresses(missing), k3s.AddSAN(missing), strings.TrimSuffix(setup.Unit, ".service"))}
