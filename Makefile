@@ -165,7 +165,7 @@ panels: modules ## record a story, and draw the dashboard's key panels of it
 	$(CONTAIN) go run ./test/panels -record
 
 .PHONY: cover
-cover: ROOMS = ./agent/...,./cmd/...,./config,./health,./systemd,./vip,./vrrp/...
+cover: ROOMS = ./agent/...,./cmd/...,./config,./health,./k3s,./systemd,./vip,./vrrp/...
 cover: OF = $(filter-out github.com/vipd/vipd/test github.com/vipd/vipd/test/%,$(1))
 cover: modules ## measure what the tests beside the code cover; cover.out has it by line
 	@mkdir -p bin

@@ -1,25 +1,17 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
-	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/vipd/vipd/config"
-	"github.com/vipd/vipd/vip"
-	"github.com/vipd/vipd/vrrp"
-	"github.com/vipd/vipd/vrrp/transport"
 )
-
-// listenFor is how long Discover listens for VRIDs in use: three intervals of a
-// router with the protocol's default of one second.
-const listenFor = 3100 * time.Millisecond
 
 // Wish is what the operator wants of a new configuration. What is left empty is
 // found out.
@@ -29,64 +21,137 @@ type Wish struct {
 	VRID           uint8
 	Priority       uint8
 	AdvertInterval time.Duration
+
+	// RuntimeDir is where an agent of this host is asked whether it is the one that has
+	// put the addresses there.
+	RuntimeDir string
 }
 
-// Discover makes the draft of a configuration from a wish and from what it finds
-// on the host and its network.
-func Discover(ctx context.Context, w Wish) (config.Draft, error) {
-	d := config.Draft{
+// Discovery is what became of a wish.
+type Discovery struct {
+	config.Draft
+	// Notes are for the operator, a line each: what could not be found out, and what is
+	// to be done elsewhere.
+	Notes []string
+}
+
+// newDiscovery has what was asked for, with nothing found out yet.
+func newDiscovery(w Wish) *Discovery {
+	return &Discovery{Draft: config.Draft{
 		Addresses: w.Addresses, Interface: w.Interface, VRID: w.VRID, Priority: w.Priority, AdvertInterval: w.AdvertInterval,
 		Why: make(map[string]string),
+	}}
+}
+
+// possible refuses what no vipd.toml can hold, before time is spent on it.
+func (d *Discovery) possible() error {
+	draft := d.Draft
+	draft.VRID = cmp.Or(draft.VRID, 1) // it is chosen later
+	_, err := draft.Render()
+	return err
+}
+
+func (d *Discovery) note(format string, args ...any) {
+	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
+}
+
+// Discover makes the draft of a configuration from a wish and from what it finds on the
+// host and its network, where it listens for other routers and asks who has the addresses.
+// It refuses addresses that others have, but for those of a group that it can join.
+func Discover(ctx context.Context, w Wish) (*Discovery, error) {
+	d := newDiscovery(w)
+	if err := d.possible(); err != nil {
+		return nil, err
 	}
-	iface := w.Interface
-	if iface == "" {
-		ifi, err := vip.InterfaceFor(w.Addresses[0])
-		if err != nil {
-			return d, fmt.Errorf("%w; or name one with --interface", err)
-		}
-		// It may have another name on the next server, so it is not written down.
-		iface = ifi.Name
-		d.Why["vip.addresses"] = "here on " + iface + ", whose subnet holds it; each server finds its own interface"
+	homes, err := homesOf(w)
+	if unseen := (unseenError{}); errors.As(err, &unseen) && w.VRID != 0 {
+		d.note("%v; so it was not seen whether somebody has the addresses, or uses VRID %d", err, w.VRID)
+		return d, nil
 	}
-	if d.VRID == 0 {
-		if err := chooseVRID(ctx, iface, &d); err != nil {
-			return d, err
-		}
+	if err != nil {
+		return nil, err
 	}
+	if err := checkOnHost(ctx, homes, w.RuntimeDir); err != nil {
+		return nil, err
+	}
+	found, err := surveyAll(ctx, homes)
+	if errors.Is(err, os.ErrPermission) && w.VRID != 0 {
+		d.note("without root it cannot be seen whether somebody has the addresses, or uses VRID %d: run vipd init as root to be sure", w.VRID)
+		return d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.choose(found); err != nil {
+		return nil, err
+	}
+	if err := d.checkClaims(found); err != nil {
+		return nil, err
+	}
+	d.explainAddresses(found)
 	return d, nil
 }
 
-// chooseVRID listens to the segment, and joins the group that has the addresses
-// already or picks a VRID that nobody uses.
-func chooseVRID(ctx context.Context, iface string, d *config.Draft) error {
-	ifi, err := net.InterfaceByName(iface)
+// DiscoverVRID only chooses a VRID, and what else routers have to agree on, for addresses
+// that another program holds until vipd does.
+func DiscoverVRID(ctx context.Context, w Wish) (*Discovery, error) {
+	d := newDiscovery(w)
+	homes, err := homesOf(w)
 	if err != nil {
-		return fmt.Errorf("find interface %s: %w", iface, err)
+		return nil, err
 	}
-	f := vrrp.FamilyOf(d.Addresses[0])
-	heard, err := listen(ctx, ifi, f)
-	if errors.Is(err, os.ErrPermission) {
-		return errors.New("cannot listen for VRIDs in use without root: run vipd init as root, or choose one with --vrid")
+	found, err := surveyAll(ctx, homes)
+	if err != nil {
+		return nil, err
 	}
+	return d, d.choose(found)
+}
+
+// choose takes the VRID of the group that has the addresses already, or the one that was
+// asked for, or one that nobody uses.
+func (d *Discovery) choose(found surveys) error {
+	group, err := found.group()
 	if err != nil {
 		return err
 	}
-	if v, ok := heard.with(ofFamily(d.Addresses, f)); ok {
-		join(d, v, heard[v])
+	switch {
+	case group != nil:
+		return d.joinGroup(found, *group)
+	case d.VRID != 0:
+		if s, r, used := found.stranger(d.VRID); used {
+			return fmt.Errorf("VRID %d is in use: %s; leave --vrid out for a free one%s", d.VRID, r.on(s), found.suggestion(d.Addresses[0]))
+		}
+		d.Why["vip.vrid"] = fmt.Sprintf("as asked for; nobody on %s was heard to use it (others heard: %d)", found.where(), found.vrids())
 		return nil
 	}
-	v, ok := heard.free(d.Addresses[0])
+	v, ok := found.free(d.Addresses[0])
 	if !ok {
-		return fmt.Errorf("every VRID is in use on %s", ifi.Name)
+		return fmt.Errorf("every VRID is in use on %s", found.where())
 	}
 	d.VRID = v
-	d.Why["vip.vrid"] = fmt.Sprintf("nobody on %s was heard to use it (others heard: %d); all servers need the same", ifi.Name, len(heard))
+	d.Why["vip.vrid"] = fmt.Sprintf("nobody on %s was heard to use it (others heard: %d); all servers need the same", found.where(), found.vrids())
+	return nil
+}
+
+// joinGroup has the server join others, unless that would be a collision.
+func (d *Discovery) joinGroup(found surveys, group announced) error {
+	if d.VRID != 0 && d.VRID != group.vrid {
+		return fmt.Errorf("%s advertises the addresses with VRID %d: leave --vrid out to join it, or take another address", group.src, group.vrid)
+	}
+	if s, r, used := found.stranger(group.vrid); used {
+		if _, joins := s.group(); !joins {
+			return fmt.Errorf("%s advertises %s with VRID %d, but %s: give %s a [[vip]] and a VRID of its own",
+				group.src, addresses(group.addrs), group.vrid, r.on(s), addresses(s.addrs))
+		}
+		d.note("VRID %d has two users: %s; choose another on all servers, then: vipd reload%s", group.vrid, r.on(s), found.suggestion(d.Addresses[0]))
+	}
+	d.join(group)
 	return nil
 }
 
 // join takes over what routers of a group have to agree on.
-func join(d *config.Draft, v uint8, a announced) {
-	d.VRID = v
+func (d *Discovery) join(a announced) {
+	d.VRID = a.vrid
 	d.Why["vip.vrid"] = fmt.Sprintf("%s advertises the addresses with it: this server joins", a.src)
 	if a.signed {
 		d.Why["vip.vrid"] += "; it signs them, so add the [auth] of its vipd.toml here"
@@ -97,77 +162,45 @@ func join(d *config.Draft, v uint8, a announced) {
 	}
 }
 
-// segmentVRIDs are those in use on a segment.
-type segmentVRIDs map[uint8]announced
-
-// announced is what was heard for a VRID last.
-type announced struct {
-	src      netip.Addr
-	addrs    []netip.Addr // none if it was not version 3
-	interval time.Duration
-	signed   bool
-}
-
-// with returns the VRID with which just these addresses are advertised.
-func (s segmentVRIDs) with(addrs []netip.Addr) (uint8, bool) {
-	want := slices.SortedFunc(slices.Values(addrs), netip.Addr.Compare)
-	for v := 1; v <= 255; v++ {
-		a, ok := s[uint8(v)]
-		if ok && slices.Equal(slices.SortedFunc(slices.Values(a.addrs), netip.Addr.Compare), want) {
-			return uint8(v), true
-		}
-	}
-	return 0, false
-}
-
-// free returns the first VRID that is not in use, from the last byte of the address
-// on: so each server comes to the same one without having heard another.
-func (s segmentVRIDs) free(a netip.Addr) (uint8, bool) {
-	b := a.AsSlice()
-	from := int(b[len(b)-1])
-	for i := range 256 {
-		v := uint8(from + i)
-		if _, used := s[v]; !used && v != 0 {
-			return v, true
-		}
-	}
-	return 0, false
-}
-
-// listen collects what is advertised, in either version.
-func listen(ctx context.Context, ifi *net.Interface, f vrrp.Family) (segmentVRIDs, error) {
-	c, err := newClock()
-	if err != nil {
-		return nil, err
-	}
-	recv, err := transport.NewReceiver(ifi, f, c.now)
-	if err != nil {
-		return nil, err
-	}
-	defer recv.Close()
-	var mu sync.Mutex
-	heard := make(segmentVRIDs)
-	for v := 1; v <= 255; v++ {
-		err := recv.Handle(uint8(v), func(d *transport.Datagram) {
-			a := announced{src: d.Src}
-			var p vrrp.Packet
-			if n, why := p.Parse(f, d.Payload); why == vrrp.Accepted {
-				a.addrs, a.interval, a.signed = p.Addrs, p.Interval, n < len(d.Payload)
+// checkClaims refuses addresses that another station has. The Active of a group that is
+// joined may have them.
+func (d *Discovery) checkClaims(found surveys) error {
+	for _, s := range found {
+		_, joins := s.group()
+		for _, a := range s.addrs {
+			macs := s.claimants(a)
+			if len(macs) == 0 || joins && len(macs) == 1 {
+				continue
 			}
-			mu.Lock()
-			heard[uint8(v)] = a
-			mu.Unlock()
-		})
-		if err != nil {
-			return nil, err
+			if joins {
+				d.note("%s is answered by several stations (%s): if that lasts, vipd doctor says which is wrong", a, strings.Join(macs, ", "))
+				continue
+			}
+			return fmt.Errorf("%s is taken: %s on %s answers for it%s; take a free address, or find that station (in the switch, or with: ip neigh | grep %s) and take it off there; "+
+				"if it is a server of this cluster, its advertisements do not arrive here: let IP protocol 112 through the firewall, or if it has peers, copy its vipd.toml",
+				a, strings.Join(macs, ", "), s.ifi.Name, s.version2(), macs[0])
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, listenFor)
-	defer cancel()
-	if err := recv.Run(ctx); err != nil {
-		return nil, err
+	return nil
+}
+
+// explainAddresses says where the addresses belong, and that they are free.
+func (d *Discovery) explainAddresses(found surveys) {
+	it, holds := "it", "subnet holds"
+	if len(d.Addresses) > 1 {
+		it, holds = "them", "subnets hold"
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	return heard, nil
+	free := ""
+	if found.unclaimed() {
+		free = "nobody else answered for " + it
+	}
+	if d.Interface != "" {
+		d.Why["vip.addresses"] = free
+		return
+	}
+	if free != "" {
+		free = ", and where " + free
+	}
+	// The interface may have another name on the next server, so it is not written down.
+	d.Why["vip.addresses"] = fmt.Sprintf("here on %s, whose %s %s%s; each server finds its own interface", found.where(), holds, it, free)
 }

@@ -1,12 +1,19 @@
 package agent
 
 import (
+	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vip"
+	"github.com/vipd/vipd/vrrp"
 )
 
 func addrList(list ...string) []netip.Addr {
@@ -17,48 +24,118 @@ func addrList(list ...string) []netip.Addr {
 	return out
 }
 
-func TestSegmentVRIDs(t *testing.T) {
-	heard := segmentVRIDs{
-		51:  {src: own, addrs: addrList("198.51.100.102", "198.51.100.100"), interval: time.Second},
-		100: {src: other}, // version 2
-		101: {src: peer, addrs: addrList("198.51.100.101"), interval: interval},
-		255: {src: other},
+// routers are what was heard, by VRID and source.
+func routers(list ...announced) []announced {
+	var heard []announced
+	for _, a := range list {
+		heard = note(heard, a)
 	}
-	t.Run("with", func(t *testing.T) {
-		for name, tt := range map[string]struct {
-			addrs []netip.Addr
-			want  uint8
-		}{
-			"in another order": {addrList("198.51.100.100", "198.51.100.102"), 51},
-			"one of them":      {addrList("198.51.100.100"), 0},
-			"alone":            {addrList("198.51.100.101"), 101},
-			"nobody's":         {addrList("198.51.100.7"), 0},
-		} {
-			if got, ok := heard.with(tt.addrs); got != tt.want || ok != (tt.want != 0) {
-				t.Errorf("%s: %d, %v; want %d", name, got, ok, tt.want)
+	return heard
+}
+
+// seen4 and seen6 are what was found out about an address of each family on eth0.
+func seen4(list ...announced) survey {
+	return survey{home: home{&net.Interface{Name: "eth0"}, vrrp.IPv4, addrList("198.51.100.100")}, routers: routers(list...)}
+}
+
+func seen6(list ...announced) survey {
+	return survey{home: home{&net.Interface{Name: "eth0"}, vrrp.IPv6, addrList("2001:db8::100")}, routers: routers(list...)}
+}
+
+func heard(vrid uint8, src string, addrs ...string) announced {
+	return announced{vrid: vrid, src: netip.MustParseAddr(src), addrs: addrList(addrs...), interval: interval}
+}
+
+func TestChoose(t *testing.T) {
+	group4, group6 := heard(51, "198.51.100.11", "198.51.100.100"), heard(51, "fe80::11", "2001:db8::100")
+	stranger := heard(100, "198.51.100.1", "198.51.100.200")
+	old := heard(100, "198.51.100.1") // version 2
+	for _, tt := range []struct {
+		name  string
+		wish  uint8
+		found surveys
+		want  string // the VRID and the reason, or the error
+		note  string
+	}{
+		{"nobody", 0, surveys{seen4()}, "100: nobody on eth0 was heard to use it (others heard: 0); all servers need the same", ""},
+		{"a stranger", 0, surveys{seen4(stranger)}, "101: nobody on eth0 was heard to use it (others heard: 1); all servers need the same", ""},
+		{"one of version 2", 0, surveys{seen4(old)}, "101: nobody on eth0 was heard to use it (others heard: 1); all servers need the same", ""},
+		{"strangers in each family", 0, surveys{seen4(stranger), seen6(heard(101, "fe80::1", "2001:db8::200"))}, "102: nobody on eth0 was heard to use it (others heard: 2); all servers need the same", ""},
+		{"a group", 0, surveys{seen4(stranger, group4)}, "51: 198.51.100.11 advertises the addresses with it: this server joins", ""},
+		{"a group that was asked for", 51, surveys{seen4(group4)}, "51: 198.51.100.11 advertises the addresses with it: this server joins", ""},
+		{"a group with another", 52, surveys{seen4(group4)}, "198.51.100.11 advertises the addresses with VRID 51: leave --vrid out to join it, or take another address", ""},
+		{"a group in both families", 0, surveys{seen4(group4), seen6(group6)}, "51: 198.51.100.11 advertises the addresses with it: this server joins", ""},
+		{"a group in one", 0, surveys{seen4(), seen6(group6)}, "51: fe80::11 advertises the addresses with it: this server joins", ""},
+		{"a group with two VRIDs", 0, surveys{seen4(group4), seen6(heard(52, "fe80::11", "2001:db8::100"))},
+			"198.51.100.11 advertises 198.51.100.100 with VRID 51, and fe80::11 2001:db8::100 with VRID 52: each needs a [[vip]] of its own, from a vipd init for each; one address with two VRIDs is an error of those servers", ""},
+		{"a group whose VRID is a stranger's in the other family", 0, surveys{seen4(group4), seen6(heard(51, "fe80::1", "2001:db8::200"))},
+			"198.51.100.11 advertises 198.51.100.100 with VRID 51, but fe80::1 advertises 2001:db8::200 with it on eth0: give 2001:db8::100 a [[vip]] and a VRID of its own", ""},
+		{"a group with a stranger among it", 0, surveys{seen4(group4, heard(51, "198.51.100.1", "198.51.100.200"))}, "51: 198.51.100.11 advertises the addresses with it: this server joins",
+			"VRID 51 has two users: 198.51.100.1 advertises 198.51.100.200 with it on eth0; choose another on all servers, then: vipd reload (such as 100)"},
+		{"a group with more addresses", 0, surveys{seen4(heard(51, "198.51.100.11", "198.51.100.100", "198.51.100.101"))},
+			"198.51.100.11 advertises 198.51.100.100, 198.51.100.101 with VRID 51 as one virtual router: to join it give just these as --address, else take others", ""},
+		{"asked for and free", 7, surveys{seen4(stranger)}, "7: as asked for; nobody on eth0 was heard to use it (others heard: 1)", ""},
+		{"asked for and taken", 100, surveys{seen4(stranger)}, "VRID 100 is in use: 198.51.100.1 advertises 198.51.100.200 with it on eth0; leave --vrid out for a free one (such as 101)", ""},
+		{"asked for and taken in IPv6", 100, surveys{seen4(), seen6(heard(100, "fe80::1", "2001:db8::200"))},
+			"VRID 100 is in use: fe80::1 advertises 2001:db8::200 with it on eth0; leave --vrid out for a free one (such as 101)", ""},
+		{"asked for and taken by version 2", 100, surveys{seen4(old)}, "VRID 100 is in use: 198.51.100.1 advertises it on eth0 in another version of VRRP; leave --vrid out for a free one (such as 101)", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var addrs []netip.Addr
+			for _, s := range tt.found {
+				addrs = append(addrs, s.addrs...)
 			}
-		}
-	})
-	t.Run("free", func(t *testing.T) {
-		for addr, want := range map[string]uint8{
-			"198.51.100.7":   7,
-			"198.51.100.100": 102,
-			"198.51.100.255": 1,
-			"198.51.100.0":   1,
-			"2001:db8::1:33": 52,
-		} {
-			if got, ok := heard.free(netip.MustParseAddr(addr)); got != want || !ok {
-				t.Errorf("%s: %d, %v; want %d", addr, got, ok, want)
+			d := newDiscovery(Wish{Addresses: addrs, VRID: tt.wish})
+			got := ""
+			if err := d.choose(tt.found); err != nil {
+				got = err.Error()
+			} else {
+				got = fmt.Sprintf("%d: %s", d.VRID, d.Why["vip.vrid"])
 			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if said := strings.Join(d.Notes, "\n"); said != tt.note {
+				t.Errorf("notes are %q, want %q", said, tt.note)
+			}
+		})
+	}
+}
+
+func TestFreeVRID(t *testing.T) {
+	all := surveys{seen4(heard(51, "198.51.100.1", "198.51.100.7"), heard(100, "198.51.100.1"), heard(255, "198.51.100.1")), seen6(heard(101, "fe80::1", "2001:db8::7"))}
+	for addr, want := range map[string]uint8{
+		"198.51.100.7":   7,
+		"198.51.100.100": 102,
+		"198.51.100.255": 1,
+		"198.51.100.0":   1,
+		"2001:db8::1:33": 52,
+	} {
+		if got, ok := all.free(netip.MustParseAddr(addr)); got != want || !ok {
+			t.Errorf("%s: %d, %v; want %d", addr, got, ok, want)
 		}
-		full := make(segmentVRIDs)
-		for v := 1; v <= 255; v++ {
-			full[uint8(v)] = announced{}
-		}
-		if v, ok := full.free(own); ok {
-			t.Errorf("all in use: %d", v)
-		}
-	})
+	}
+	var every []announced
+	for v := 1; v <= 255; v++ {
+		every = append(every, heard(uint8(v), "198.51.100.1"))
+	}
+	if v, ok := (surveys{seen4(every...)}).free(own); ok {
+		t.Errorf("all in use: %d", v)
+	}
+}
+
+// The last that a router says counts, and a flood of routers ends somewhere.
+func TestNote(t *testing.T) {
+	got := routers(heard(7, "198.51.100.2"), heard(7, "198.51.100.1", "198.51.100.7"), heard(7, "198.51.100.2", "198.51.100.8"))
+	if len(got) != 2 || len(got[1].addrs) != 1 {
+		t.Errorf("%+v", got)
+	}
+	for i := range 2 * maxHeard {
+		got = note(got, announced{vrid: 8, src: netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})})
+	}
+	if len(got) != maxHeard {
+		t.Errorf("%d are kept, want %d", len(got), maxHeard)
+	}
 }
 
 // A server that joins takes over what differs from the defaults, unless told otherwise.
@@ -72,8 +149,8 @@ func TestJoin(t *testing.T) {
 		{"told otherwise", interval, time.Second, interval},
 		{"one that vipd has not", 0, 0, 0},
 	} {
-		d := config.Draft{AdvertInterval: tt.wished, Why: make(map[string]string)}
-		join(&d, 51, announced{src: own, interval: tt.heard})
+		d := newDiscovery(Wish{AdvertInterval: tt.wished})
+		d.join(announced{vrid: 51, src: own, interval: tt.heard})
 		if strings.Contains(d.Why["vip.vrid"], "[auth]") {
 			t.Errorf("%s: %s", tt.name, d.Why["vip.vrid"])
 		}
@@ -84,9 +161,118 @@ func TestJoin(t *testing.T) {
 }
 
 func TestJoinSigned(t *testing.T) {
-	d := config.Draft{Why: make(map[string]string)}
-	join(&d, 51, announced{src: own, interval: interval, signed: true})
+	d := newDiscovery(Wish{})
+	d.join(announced{vrid: 51, src: own, interval: interval, signed: true})
 	if !strings.Contains(d.Why["vip.vrid"], "[auth]") {
 		t.Error(d.Why["vip.vrid"])
+	}
+}
+
+func TestCheckClaims(t *testing.T) {
+	group := heard(51, "198.51.100.11", "198.51.100.100")
+	claim := func(last byte) vip.Heard {
+		return vip.Heard{Addr: netip.MustParseAddr("198.51.100.100"), MAC: net.HardwareAddr{2, 0, 0, 0, 0, last}}
+	}
+	const taken = "198.51.100.100 is taken: 02:00:00:00:00:01 on eth0 answers for it"
+	for _, tt := range []struct {
+		name       string
+		found      survey
+		claims     []vip.Heard
+		want, note string // how they begin
+	}{
+		{"free", seen4(), nil, "", ""},
+		{"taken", seen4(), []vip.Heard{claim(1)}, taken + "; take a free address", ""},
+		{"taken beside a stranger", seen4(heard(7, "198.51.100.1", "198.51.100.7")), []vip.Heard{claim(1)}, taken + "; take a free address", ""},
+		{"taken, perhaps by version 2", seen4(heard(7, "198.51.100.1")), []vip.Heard{claim(1)}, taken + ", perhaps 198.51.100.1, which advertises VRID 7 in a version of VRRP that vipd does not join; ", ""},
+		{"the Active's", seen4(group), []vip.Heard{claim(1)}, "", ""},
+		{"the Active's and another's", seen4(group), []vip.Heard{claim(1), claim(2)}, "", "198.51.100.100 is answered by several stations (02:00:00:00:00:01, 02:00:00:00:00:02)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.found.claims = tt.claims
+			d := newDiscovery(Wish{})
+			err := d.checkClaims(surveys{tt.found, seen6()})
+			if (err != nil) != (tt.want != "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+			if said := strings.Join(d.Notes, "\n"); !strings.HasPrefix(said, tt.note) || tt.note == "" && said != "" {
+				t.Errorf("notes are %q, want %q", said, tt.note)
+			}
+		})
+	}
+}
+
+func TestCheckAgainst(t *testing.T) {
+	there := []netip.Prefix{
+		netip.MustParsePrefix("198.51.100.11/24"), netip.MustParsePrefix("203.0.113.2/31"), netip.MustParsePrefix("203.0.113.9/32"), netip.MustParsePrefix("2001:db8::11/64"),
+	}
+	for addr, want := range map[string]string{
+		"198.51.100.100":                "",
+		"198.51.100.11":                 "198.51.100.11 is this host's own address, on eth0",
+		"198.51.100.0":                  "198.51.100.0 is the address of the subnet 198.51.100.0/24 itself, on eth0",
+		"198.51.100.255":                "198.51.100.255 is the broadcast address of the subnet 198.51.100.0/24, on eth0",
+		"203.0.113.3":                   "",
+		"203.0.113.9":                   "203.0.113.9 is on this host already, on eth0",
+		"2001:db8::100":                 "",
+		"2001:db8::":                    "2001:db8:: is the address of the subnet 2001:db8::/64 itself, on eth0",
+		"2001:db8::11":                  "2001:db8::11 is this host's own address, on eth0",
+		"2001:db8::ffff:ffff:ffff:ffff": "",
+	} {
+		err := checkAgainst(t.Context(), netip.MustParseAddr(addr), "eth0", there, t.TempDir())
+		if (err != nil) != (want != "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", addr, err, want)
+		}
+	}
+}
+
+func TestFindK3s(t *testing.T) {
+	const unit = "[Service]\nExecStart=/usr/local/bin/k3s server "
+	const named = " --tls-san 198.51.100.100\n"
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  config.Draft
+		notes []string // how they begin
+	}{
+		{"not installed", nil, config.Draft{}, []string{"no unit here runs k3s server yet", "give K3s --tls-san 198.51.100.100, or"}},
+		{"the usual", map[string]string{"etc/systemd/system/k3s.service": unit + "--data-dir /var/lib/rancher/k3s/ --https-listen-port 6443" + named}, config.Draft{}, nil},
+		{"without the VIP in its certificate", map[string]string{"etc/systemd/system/k3s.service": unit},
+			config.Draft{}, []string{`K3s was not told to name 198.51.100.100 in its certificate (--tls-san); unless that has it already, on each server: mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "198.51.100.100"\n' > /etc/rancher/k3s/config.yaml.d/vipd.yaml && systemctl stop k3s && k3s certificate rotate && systemctl start k3s`}},
+		{"another place", map[string]string{
+			"usr/lib/systemd/system/k3s-lab.service": unit + "-d /srv/k3s" + named, "etc/rancher/k3s/config.yaml": "https-listen-port: 443\n",
+		}, config.Draft{
+			URL: "https://127.0.0.1:443", DataDir: "/srv/k3s", Unit: "k3s-lab.service",
+			Why: map[string]string{"check.url": "https-listen-port in /etc/rancher/k3s/config.yaml", "check.data_dir": "data-dir in k3s-lab.service", "check.unit": "the unit that runs k3s server"},
+		}, []string{"for vipd-handover.service to know of k3s-lab.service"}},
+		{"two of them", map[string]string{"etc/systemd/system/k3s-a.service": unit + named, "etc/systemd/system/k3s-b.service": unit},
+			config.Draft{Unit: "k3s-a.service", Why: map[string]string{"check.unit": "the unit that runs k3s server"}}, []string{"k3s-b.service runs K3s too", "for vipd-handover"}},
+		{"nonsense", map[string]string{"etc/systemd/system/k3s.service": unit + "--data-dir here --https-listen-port none" + named, "etc/rancher/k3s/config.yaml": "{"},
+			config.Draft{}, []string{"not all of K3s's configuration could be read"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := make(fstest.MapFS)
+			for name, text := range tt.files {
+				root[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			got := config.Draft{Addresses: addrList("198.51.100.100"), VRID: 100}
+			notes := FindK3s(root, &got)
+			if _, err := got.Render(); err != nil {
+				t.Error(err)
+			}
+			tt.want.Addresses, tt.want.VRID = got.Addresses, got.VRID
+			if tt.want.Why == nil {
+				tt.want.Why = map[string]string{}
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if len(notes) != len(tt.notes) {
+				t.Fatalf("notes are %q, want %q", notes, tt.notes)
+			}
+			for i, n := range notes {
+				if !strings.HasPrefix(n, tt.notes[i]) || strings.Contains(n, "\n") {
+					t.Errorf("got  %s\nwant %s", n, tt.notes[i])
+				}
+			}
+		})
 	}
 }

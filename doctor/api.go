@@ -17,6 +17,7 @@ import (
 
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/health"
+	"github.com/vipd/vipd/k3s"
 )
 
 // soon is how long before its end a certificate is worth a word. K3s renews its own
@@ -186,21 +187,23 @@ func checkCertificate(ctx context.Context, p *patient) ([]Finding, error) {
 }
 
 func (p *patient) judgeCertificate(subject string, cert *x509.Certificate, vips []config.VIP) []Finding {
-	var missing []string
+	var (
+		missing []netip.Addr
+		names   []string
+	)
 	known := ""
 	for _, v := range vips {
 		for _, a := range v.Addresses {
 			if cert.VerifyHostname(a.String()) != nil {
-				missing = append(missing, a.String())
+				missing, names = append(missing, a), append(names, a.String())
 				known += p.wanted(a)
 			}
 		}
 	}
 	var list []Finding
 	if len(missing) > 0 {
-		list = append(list, found("certificate-lacks-vip", subject, "the API server's certificate does not name "+strings.Join(missing, ", ")+known,
-			fmt.Sprintf(`on each server: mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "%s"\n' > /etc/rancher/k3s/config.yaml.d/vipd.yaml (the same as --tls-san), then %s`,
-				strings.Join(missing, `"\n- "`), rotate)))
+		list = append(list, found("certificate-lacks-vip", subject, "the API server's certificate does not name "+strings.Join(names, ", ")+known,
+			fmt.Sprintf("on each server: %s (the same as --tls-san), then %s", k3s.AddSAN(missing), rotate)))
 	}
 	if left := time.Until(cert.NotAfter); left < soon {
 		list = append(list, found("certificate-expiring", subject, "the API server's certificate ends on "+day(cert.NotAfter), "systemctl restart k3s"))

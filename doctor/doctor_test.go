@@ -253,6 +253,23 @@ func (r Report) has(id string) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.ID == id })
 }
 
+// The unit's command line says as much as the files do.
+func TestNodeIPOnTheCommandLine(t *testing.T) {
+	for flags, want := range map[string]bool{
+		"--node-ip " + theVIP.String():                       true,
+		"--bind-address=" + theVIP.String():                  true,
+		"--node-ip 198.51.100.11," + theVIP.String():         true,
+		"--tls-san " + theVIP.String():                       false,
+		"--cluster-init --tls-san " + theVIP.String() + " x": false,
+	} {
+		f := healthy()
+		f.units["k3s.service"] = Unit{LoadState: "loaded", ExecStart: "{ path=/usr/local/bin/k3s ; argv[]=/usr/local/bin/k3s server " + flags + " ; }"}
+		if r := f.examine(t, Options{Listen: listen, Root: true}); r.has("node-ip-is-vip") != want {
+			t.Errorf("%s: %+v", flags, r.Findings)
+		}
+	}
+}
+
 // What is enabled until the next boot alone is not enabled.
 func TestEnabledForThisBoot(t *testing.T) {
 	f := healthy()

@@ -20,61 +20,16 @@ import (
 
 type hostWire struct{}
 
-// Claimants asks as vip.Conflict does, and goes on when one has answered.
+// Claimants asks for the address alone.
 func (hostWire) Claimants(ctx context.Context, l Link, a netip.Addr, d time.Duration) ([]net.HardwareAddr, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	ifi, f := l.netInterface(), vrrp.FamilyOf(a)
-	heard := make(chan net.HardwareAddr, maxClaimants)
-	ear, err := vip.NewEar(ifi, f, func(h vip.Heard) {
-		select {
-		case heard <- h.MAC:
-		default:
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	ended := make(chan error, 1)
-	watching := ear.Watch([]netip.Addr{a})
-	go func() { ended <- ear.Run(ctx) }()
-	asking := ask(ctx, ifi, a)
-	cancel()
-	if err := errors.Join(watching, asking, <-ended); err != nil {
-		return nil, err
-	}
-	close(heard)
+	claims, err := vip.Claims(ctx, l.netInterface(), []netip.Addr{a})
 	var macs []net.HardwareAddr
-	for mac := range heard {
-		if !contains(macs, mac) {
-			macs = append(macs, mac)
-		}
+	for _, c := range claims {
+		macs = append(macs, c.MAC)
 	}
-	return macs, nil
-}
-
-// maxClaimants bounds how many answers are kept.
-const maxClaimants = 64
-
-// ask asks each second until ctx ends.
-func ask(ctx context.Context, ifi *net.Interface, a netip.Addr) error {
-	announcer, err := vip.NewAnnouncer(ifi, vrrp.FamilyOf(a))
-	if err != nil {
-		return err
-	}
-	defer announcer.Close()
-	again := time.NewTicker(time.Second)
-	defer again.Stop()
-	for {
-		if err := announcer.Ask(ifi.HardwareAddr, a); err != nil {
-			return fmt.Errorf("ask for %s on %s: %w", a, ifi.Name, err)
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	return macs, err
 }
 
 func (l Link) netInterface() *net.Interface {

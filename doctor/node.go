@@ -9,9 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/k3s"
 )
 
 // ownAddressOptions are those of K3s that want the server's own address.
@@ -48,30 +47,17 @@ func (p *patient) k3sFiles() []string {
 	return append([]string{"/etc/rancher/k3s/config.yaml"}, p.Files.Glob("/etc/rancher/k3s/config.yaml.d/*.yaml")...)
 }
 
-// k3sOptions are the options of a file. A list may be written as one, or with commas.
-func (p *patient) k3sOptions(file string) map[string][]string {
+// k3sOptions are the options of a file, none if it cannot be read.
+func (p *patient) k3sOptions(file string) k3s.Options {
 	text, err := p.Files.Read(file)
 	if err != nil {
 		return nil
 	}
-	var raw map[string]any
-	if yaml.Unmarshal(text, &raw) != nil {
+	options, err := k3s.ParseFile(text)
+	if err != nil {
 		return nil
 	}
-	options := make(map[string][]string)
-	for key, value := range raw {
-		list, ok := value.([]any)
-		if !ok {
-			list = []any{value}
-		}
-		for _, v := range list {
-			for s := range strings.SplitSeq(fmt.Sprint(v), ",") {
-				key := strings.TrimSuffix(key, "+")
-				options[key] = append(options[key], strings.TrimSpace(s))
-			}
-		}
-	}
-	return options
+	return k3s.Options{}.Then(options)
 }
 
 func (p *patient) checkK3sFiles(vips []netip.Addr) []Finding {
@@ -101,14 +87,11 @@ func (p *patient) checkK3sUnits(ctx context.Context, cfg *config.Config, vips []
 		if err != nil {
 			return nil
 		}
-		fields := strings.Fields(strings.ReplaceAll(u.ExecStart, "=", " "))
-		for i, f := range fields[:max(len(fields)-1, 0)] {
-			if key := strings.TrimLeft(f, "-"); key == f || !slices.Contains(ownAddressOptions(), key) {
-				continue
-			}
-			for value := range strings.SplitSeq(fields[i+1], ",") {
+		options := k3s.ParseArguments(strings.Fields(u.ExecStart))
+		for _, key := range ownAddressOptions() {
+			for _, value := range options[key] {
 				if isOne(vips, value) {
-					list = append(list, found("node-ip-is-vip", c.Unit, f+" "+value, "systemctl edit --full "+c.Unit+", give it this server's own address, then: systemctl restart k3s"))
+					list = append(list, found("node-ip-is-vip", c.Unit, "--"+key+" "+value, "systemctl edit --full "+c.Unit+", give it this server's own address, then: systemctl restart k3s"))
 				}
 			}
 		}

@@ -164,6 +164,33 @@ func TestConflict(t *testing.T) {
 	}
 }
 
+// All who answer are told of, each once, and the host itself is not.
+func TestClaims(t *testing.T) {
+	l, a, b := twoNodes(t)
+	c := add(t, l, "c", netB4, netB6)
+	for own, taken := range map[netip.Addr]netip.Addr{netA4.Addr(): netB4.Addr(), netA6.Addr(): netB6.Addr()} {
+		t.Run(vrrp.FamilyOf(own).String(), func(t *testing.T) {
+			var got []Heard
+			// Long enough for a second question.
+			ctx, cancel := context.WithTimeout(t.Context(), probeInterval+500*time.Millisecond)
+			defer cancel()
+			in(t, a, func() (err error) {
+				got, err = Claims(ctx, eth0(t, a), []netip.Addr{own, taken})
+				return err
+			})
+			for _, n := range []*lab.Node{b, c} {
+				mac := eth0(t, n).HardwareAddr
+				if !slices.ContainsFunc(got, func(h Heard) bool { return h.Addr == taken && slices.Equal(h.MAC, mac) }) {
+					t.Errorf("%s (%v) is not among %v", n.Name, mac, got)
+				}
+			}
+			if len(got) != 2 {
+				t.Errorf("got %v, want two", got)
+			}
+		})
+	}
+}
+
 // An Announcer asks, and an Ear hears the answer.
 func TestAsk(t *testing.T) {
 	_, a, b := twoNodes(t)

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipd/vipd/agent"
+	"github.com/vipd/vipd/config"
 )
 
 // initFlags are what vipd init is told.
@@ -37,8 +38,10 @@ func newInit(p *paths) *cobra.Command {
 		Use:   "init --address A | --from-keepalived FILE | --from-kube-vip FILE",
 		Short: "Write a commented configuration from what is found on this host",
 		Long: `Write a commented vipd.toml. What is not given is found out: the interface from its
-subnet, the VRID by listening for those in use. The same file serves all servers; a
-server that hears the others advertise the address joins them.
+subnet, the VRID by listening for those in use, the data directory, port and unit of K3s
+where they are not the usual ones. The same file serves all servers; a server that hears
+the others advertise the address joins them. Any other address that somebody answers for
+is refused, and so is a VRID that others use. It takes three seconds, and root.
 
 With --from-keepalived or --from-kube-vip it translates an existing setup, and says for
 all that has no place in vipd.toml what to do. docs/migrate.md has the order in which to
@@ -53,6 +56,7 @@ change the servers.`,
 			if in.output == "" {
 				in.output = p.config
 			}
+			in.wish.RuntimeDir = p.runtimeDir
 			return in.run(cmd)
 		},
 	}
@@ -125,13 +129,26 @@ func (in *initFlags) render(cmd *cobra.Command) ([]byte, error) {
 		return in.translate(cmd)
 	}
 	if in.mode == "bgp" {
-		return in.renderBGP()
+		return in.renderBGP(cmd)
 	}
-	draft, err := agent.Discover(cmd.Context(), in.wish)
+	found, err := agent.Discover(cmd.Context(), in.wish)
 	if err != nil {
 		return nil, err
 	}
-	return draft.Render()
+	return in.renderDraft(cmd, found.Draft, found.Notes)
+}
+
+// renderDraft adds how K3s is set up on this host, and prints what is to be known.
+func (in *initFlags) renderDraft(cmd *cobra.Command, d config.Draft, notes []string) ([]byte, error) {
+	notes = append(notes, agent.FindK3s(os.DirFS("/"), &d)...)
+	text, err := d.Render()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
+	}
+	return text, nil
 }
 
 func (in *initFlags) parseAddrs() error {

@@ -34,8 +34,8 @@ func (in *initFlags) checkMode(cmd *cobra.Command) error {
 	return nil
 }
 
-// renderBGP makes the text of a configuration for BGP, of which nothing can be found out.
-func (in *initFlags) renderBGP() ([]byte, error) {
+// renderBGP makes the text of a configuration for BGP, of which K3s alone can be found out.
+func (in *initFlags) renderBGP(cmd *cobra.Command) ([]byte, error) {
 	d := config.Draft{Addresses: in.wish.Addresses, Interface: in.wish.Interface, LocalAS: in.localAS}
 	for _, s := range in.peers {
 		address, number, _ := strings.Cut(s, "@")
@@ -46,5 +46,5 @@ func (in *initFlags) renderBGP() ([]byte, error) {
 		}
 		d.Routers = append(d.Routers, config.DraftRouter{Address: a, AS: uint32(as)})
 	}
-	return d.Render()
+	return in.renderDraft(cmd, d, nil)
 }

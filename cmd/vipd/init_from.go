@@ -86,7 +86,7 @@ func chooseVRIDs(ctx context.Context, plan *migrate.Plan) error {
 		if !v.NeedsVRID() {
 			continue
 		}
-		draft, err := agent.Discover(ctx, agent.Wish{Addresses: v.Addresses, Interface: v.Interface})
+		draft, err := agent.DiscoverVRID(ctx, agent.Wish{Addresses: v.Addresses, Interface: v.Interface})
 		if err != nil {
 			return err
 		}
