@@ -38,7 +38,7 @@ func datastoreFaults() []fault {
 		{name: "datastore lost on all", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
 		{name: "datastore lost on all, newer answers", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost-fast")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
 		{name: "etcd election of 5 s", play: steps(everywhere(api("etcd-lost")), last(5*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
-		{name: "etcd leader dies with the holder", runs: 2, note: "21 s, as a real K3s cluster was seen to go through it", ends: true, play: leaderDies, heal: revive, bound: unplanned(downTime, 2)},
+		{name: "etcd leader dies with the holder", runs: 2, note: "21 s, as a real K3s cluster was seen to go through it", ends: 1, play: leaderDies, heal: revive, bound: unplanned(downTime, 2)},
 		{name: "etcd leader cut off with the holder", runs: 2, note: "18 s, likewise", play: leaderCutOff, heal: steps(joinFirst, startAPI),
 			bound: unplanned(downTime, 2).with(func(b *bound) { b.unicast = neighbours })},
 	}

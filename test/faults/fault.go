@@ -17,7 +17,7 @@ type fault struct {
 	// play makes the fault, and returns when it is to be healed.
 	play func(*trial) error
 	heal func(*trial) error // nil: nothing is left to heal
-	ends bool               // an agent, or the node that it runs on
+	ends int                // as many agents, or the nodes that they run on, at most
 	// stays is set where a node may keep what it holds when all are well again.
 	stays bool
 	// normalTime starts the agents without real-time scheduling.
@@ -25,6 +25,20 @@ type fault struct {
 	// swift is set where an agent has to start within 3A. One with the race detector does not.
 	swift bool
 	bound bound
+}
+
+// ended says if more agents ended than the fault accounts for.
+func (f fault) ended(before, after []int) []string {
+	n := 0
+	for i := range before {
+		if before[i] != after[i] {
+			n++
+		}
+	}
+	if n <= f.ends {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d agents ended, which the fault does to %d: %v became %v", n, f.ends, before, after)}
 }
 
 // usualRuns is how often a fault is played that says nothing about it.
@@ -98,6 +112,7 @@ func (b bound) broken(s sample) []string {
 	if s.Error != "" {
 		return []string{s.Error}
 	}
+	out = append(out, s.Alarms...)
 	// Whoever stood still himself has seen no outage.
 	time(s.Outage-s.Noise, b.outage, "outage")
 	count(s.lost(), b.lost, "lost")

@@ -33,6 +33,7 @@ type sample struct {
 	Nobody   time.Duration         `json:"nobody"`
 	Moves    int                   `json:"moves"`
 	Settled  time.Duration         `json:"settled"`
+	Alarms   []string              `json:"alarms,omitempty"` // what no agent may do or say, whatever the fault
 	Error    string                `json:"error,omitempty"`
 }
 

@@ -60,6 +60,20 @@ func TestIdle(t *testing.T) {
 	}
 }
 
+// An agent that ends though the fault does not end it, and one that panics, make a row red.
+func TestAlarms(t *testing.T) {
+	two := []string{"2 agents ended, which the fault does to 1: [1 2 3] became [4 5 3]"}
+	if diff := cmp.Diff(two, fault{ends: 1}.ended([]int{1, 2, 3}, []int{4, 5, 3})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := (fault{ends: 1}).ended([]int{1, 2, 3}, []int{1, 5, 3}); got != nil {
+		t.Errorf("one that was told to: %v", got)
+	}
+	if diff := cmp.Diff(two, unmoved().broken(sample{Alarms: two})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // The table of results that were made one by one goes between the marks.
 func TestRecord(t *testing.T) {
 	dir := t.TempDir()

@@ -95,13 +95,15 @@ func plain(r rune) rune {
 func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, rng *rand.Rand, log *os.File) (err error) {
 	defer log.Close()
 	out := newDiary(log)
+	scan := newScanner(out)
+	defer func() { got.Alarms = append(got.Alarms, scan.complaints()...) }()
 	l, err := lab.New()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	x := &trial{ctx: ctx, options: s.options, variant: v, diary: out, got: got, stays: f.stays, rng: rng}
-	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, out); err != nil {
+	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, scan); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, x.Cluster.Close()) }()

@@ -144,6 +144,7 @@ func (x *trial) bear(f fault) error {
 // suffer makes the fault, heals it and waits until all is well.
 func (x *trial) suffer(f fault) error {
 	x.note("fault: %s, %s, first is %s", f.name, x.variant, x.first().Name)
+	before := x.pids()
 	if err := f.play(x); err != nil {
 		return fmt.Errorf("during the fault: %w", err)
 	}
@@ -159,7 +160,16 @@ func (x *trial) suffer(f fault) error {
 	}
 	x.got.Settled = time.Since(healed)
 	x.note("normal after %v", x.got.Settled)
+	x.got.Alarms = append(x.got.Alarms, f.ended(before, x.pids())...)
 	return nil
+}
+
+func (x *trial) pids() []int {
+	var out []int
+	for _, s := range x.Servers {
+		out = append(out, s.AgentPID())
+	}
+	return out
 }
 
 // settle waits for the normal state.
