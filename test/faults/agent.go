@@ -16,7 +16,7 @@ const longestLease = 3400 * time.Millisecond
 func agentFaults() []fault {
 	// The API server outlives the agent, so that clients lose nothing.
 	leased := planned(2).with(func(b *bound) {
-		b.two, b.resets, b.idle = longestLease, anything, anything
+		b.two, b.healed, b.resets, b.idle = longestLease, b.two, anything, anything
 	})
 	released := planned(2).with(func(b *bound) {
 		b.two, b.twoMedian = 300*time.Millisecond, 200*time.Millisecond

@@ -83,14 +83,15 @@ func (b *book) record(path string, all []fault) error {
 }
 
 const tableHead = `
-| fault | runs | client outage | lost | resets | idle back | two holders | nobody | moves | settled | bound | verdict |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | runs | in | client outage | client's noise | lost | resets | idle back | two holders | after the healing | nobody | moves | settled | bound | verdict |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
 // table is the results in Markdown, in the order of the faults.
 func (b *book) table(all []fault) string {
 	var rows strings.Builder
 	var days []string
+	var in legend
 	runs := 0
 	for _, f := range all {
 		r, known := b.results[f.name]
@@ -98,7 +99,7 @@ func (b *book) table(all []fault) string {
 			continue
 		}
 		days, runs = append(days, r.When), runs+len(r.Samples)
-		rows.WriteString(r.row(f))
+		rows.WriteString(r.row(f, in.letter(r)))
 	}
 	if runs == 0 {
 		return ""
@@ -108,7 +109,7 @@ func (b *book) table(all []fault) string {
 	if last := days[len(days)-1]; last != when {
 		when += " to " + last
 	}
-	return fmt.Sprintf("%s, %d runs, %d CPUs, Linux %s.\n", when, runs, runtime.NumCPU(), kernel()) + tableHead + rows.String()
+	return fmt.Sprintf("%s, %d runs, %d CPUs, Linux %s.\n", when, runs, runtime.NumCPU(), kernel()) + tableHead + rows.String() + "\n" + in.String()
 }
 
 // kernel is the release of the kernel, without what its builder adds.
@@ -121,8 +122,35 @@ func kernel() string {
 	return release
 }
 
+// legend gives each set of variants that faults are played in a letter.
+type legend struct{ sets []string }
+
+// letter returns that of a result.
+func (l *legend) letter(r result) string {
+	var in []string
+	for _, s := range r.Samples {
+		in = append(in, s.Variant)
+	}
+	slices.Sort(in)
+	set := strings.Join(slices.Compact(in), ", ")
+	i := slices.Index(l.sets, set)
+	if i < 0 {
+		i = len(l.sets)
+		l.sets = append(l.sets, set)
+	}
+	return string(rune('A' + i))
+}
+
+func (l *legend) String() string {
+	var out strings.Builder
+	for i, set := range l.sets {
+		fmt.Fprintf(&out, "- %c: %s\n", 'A'+i, set)
+	}
+	return out.String()
+}
+
 // row is a line of the table: the median of all runs and the worst one.
-func (r result) row(f fault) string {
+func (r result) row(f fault, letter string) string {
 	name, verdict := f.name, "ok"
 	if f.note != "" {
 		name += " (" + f.note + ")"
@@ -137,27 +165,33 @@ func (r result) row(f fault) string {
 		}
 		resets, moves = max(resets, s.resets()), max(moves, s.Moves)
 	}
+	of := func(figure func(sample) time.Duration) string { return spread(r.times(figure)) }
+	healed := "-"
+	if f.bound.healed > 0 {
+		healed = of(func(s sample) time.Duration { return s.TwoHealed })
+	}
 	cells := []string{
-		name, fmt.Sprint(len(r.Samples)),
-		r.spread(func(s sample) time.Duration { return s.Outage }), lost.failures(), fmt.Sprint(resets), r.idle(),
-		r.spread(func(s sample) time.Duration { return s.Two }), r.spread(func(s sample) time.Duration { return s.Nobody }),
-		fmt.Sprint(moves), r.spread(func(s sample) time.Duration { return s.Settled }), f.bound.String(), verdict,
+		name, fmt.Sprint(len(r.Samples)), letter,
+		of(func(s sample) time.Duration { return s.Outage }), of(func(s sample) time.Duration { return s.Noise }),
+		lost.failures(), fmt.Sprint(resets), r.idle(),
+		spread(r.twos()), healed, of(func(s sample) time.Duration { return s.Nobody }),
+		fmt.Sprint(moves), of(func(s sample) time.Duration { return s.Settled }), f.bound.String(), verdict,
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// spread is the median and the most, and with ten runs what 95 of 100 stay below.
-func (r result) spread(of func(sample) time.Duration) string {
-	t := r.times(of)
-	if len(t) == 0 {
+// spread is the median and the most, and between them what 95 of 100 do not exceed, where
+// there are so many that this is not the most.
+func spread(sorted []time.Duration) string {
+	if len(sorted) == 0 {
 		return "-"
 	}
-	mid, most := short(median(t)), short(t[len(t)-1])
+	mid, most := short(median(sorted)), short(sorted[len(sorted)-1])
 	switch {
 	case mid == most:
 		return mid
-	case len(t) >= 10:
-		return fmt.Sprintf("%s / %s / %s", mid, short(t[len(t)*95/100]), most)
+	case len(sorted) > 20:
+		return fmt.Sprintf("%s / %s / %s", mid, short(percentile(sorted, 95)), most)
 	}
 	return mid + " / " + most
 }

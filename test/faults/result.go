@@ -30,11 +30,15 @@ type sample struct {
 	Idle     string                `json:"idle"`
 	IdleBack time.Duration         `json:"idle_back"` // after the move
 	Two      time.Duration         `json:"two"`
-	Nobody   time.Duration         `json:"nobody"`
-	Moves    int                   `json:"moves"`
-	Settled  time.Duration         `json:"settled"`
-	Alarms   []string              `json:"alarms,omitempty"` // what no agent may do or say, whatever the fault
-	Error    string                `json:"error,omitempty"`
+	// TwoHealed is Two from the healing on.
+	TwoHealed time.Duration `json:"two_healed"`
+	// Twos is Two of each VIP, where each is a sample.
+	Twos    []time.Duration `json:"twos,omitempty"`
+	Nobody  time.Duration   `json:"nobody"`
+	Moves   int             `json:"moves"`
+	Settled time.Duration   `json:"settled"`
+	Alarms  []string        `json:"alarms,omitempty"` // what the bound does not count
+	Error   string          `json:"error,omitempty"`
 }
 
 // take fills in what the client saw.
@@ -158,11 +162,32 @@ func (r result) times(of func(sample) time.Duration) []time.Duration {
 	return out
 }
 
+// twos returns for how long two held, sorted: of each run, or of each VIP in it.
+func (r result) twos() []time.Duration {
+	var out []time.Duration
+	for _, s := range r.Samples {
+		switch {
+		case s.Error != "":
+		case len(s.Twos) > 0:
+			out = append(out, s.Twos...)
+		default:
+			out = append(out, s.Two)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func median(sorted []time.Duration) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[len(sorted)/2]
+	return percentile(sorted, 50)
+}
+
+// percentile is the nearest rank: the least that so many of 100 do not exceed.
+func percentile(sorted []time.Duration, percent int) time.Duration {
+	return sorted[(len(sorted)*percent+99)/100-1]
 }
 
 // line is the result for the terminal.

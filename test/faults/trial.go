@@ -40,7 +40,30 @@ type trial struct {
 	// hold at the end.
 	anyone  bool
 	splicer *splicer
+	healed  time.Time // when the fault was
+	wants   []want
 	undo    []func()
+}
+
+// want is that the client is answered by one node alone for some time.
+type want struct {
+	node     string
+	from, to time.Time
+}
+
+// unmet says who else answered.
+func (w want) unmet(r probe.Report) []string {
+	var out []string
+	for i, c := range r.Changes {
+		ends := w.to
+		if i+1 < len(r.Changes) {
+			ends = r.Began.Add(r.Changes[i+1].At)
+		}
+		if at := r.Began.Add(c.At); c.To != w.node && at.Before(w.to) && ends.After(w.from) {
+			out = append(out, fmt.Sprintf("the client was with %s, not with %s, at %s", c.To, w.node, at.Format("15:04:05.000")))
+		}
+	}
+	return out
 }
 
 func (x *trial) first() *cluster.Server  { return x.Servers[0] }
@@ -76,8 +99,16 @@ func (x *trial) run(f fault) error {
 	x.note("client: %v, longest gap %v (noise %v), changes %+v, idle %+v", r.Outcomes, r.LongestGap, r.Noise, r.Changes, r.Drops)
 	x.noteFailures(r)
 	x.got.take(r)
+	for _, w := range x.wants {
+		x.got.Alarms = append(x.got.Alarms, w.unmet(r)...)
+	}
 	for _, a := range x.vips() {
-		x.got.count(x.ledger.Tally(a, began, ended))
+		all := x.ledger.Tally(a, began, ended)
+		x.got.count(all)
+		x.got.TwoHealed = max(x.got.TwoHealed, x.ledger.Tally(a, x.healed, ended).Two)
+		if f.each {
+			x.got.Twos = append(x.got.Twos, all.Two)
+		}
 	}
 	return x.ledger.Err()
 }
@@ -154,11 +185,11 @@ func (x *trial) suffer(f fault) error {
 			return fmt.Errorf("heal: %w", err)
 		}
 	}
-	healed := time.Now()
+	x.healed = time.Now()
 	if err := x.settle("the fault was healed"); err != nil {
 		return err
 	}
-	x.got.Settled = time.Since(healed)
+	x.got.Settled = time.Since(x.healed)
 	x.note("normal after %v", x.got.Settled)
 	x.got.Alarms = append(x.got.Alarms, f.ended(before, x.pids())...)
 	return nil
