@@ -32,18 +32,57 @@ func openBook(path string) (*book, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make a place for the results: %w", err)
 	}
-	b := &book{path: path, results: make(map[string]result)}
+	results, err := readResults(path)
+	return &book{path: path, results: results}, err
+}
+
+// readResults returns what a file has, by name; nothing if there is none.
+func readResults(path string) (map[string]result, error) {
+	results := make(map[string]result)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
+		return results, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the results: %w", err)
 	}
-	if err := json.Unmarshal(text, &b.results); err != nil {
+	if err := json.Unmarshal(text, &results); err != nil {
 		return nil, fmt.Errorf("read the results in %s: %w", path, err)
 	}
-	return b, nil
+	return results, nil
+}
+
+// beside is where the results are of which a document has the table.
+func beside(document string) string {
+	return strings.TrimSuffix(document, filepath.Ext(document)) + ".json"
+}
+
+// inherit takes over what was recorded beside a document and not played since.
+func (b *book) inherit(document string) error {
+	recorded, err := readResults(beside(document))
+	for name, r := range recorded {
+		if _, played := b.results[name]; !played {
+			b.results[name] = r
+		}
+	}
+	return err
+}
+
+// judge holds all results to the bounds as they are now, and returns what breaks them.
+func (b *book) judge(all []fault) []string {
+	var red []string
+	for _, f := range all {
+		r, known := b.results[f.name]
+		if !known {
+			continue
+		}
+		r.judge(f)
+		b.results[f.name] = r
+		for _, broken := range r.Red {
+			red = append(red, f.name+": "+broken)
+		}
+	}
+	return red
 }
 
 // took returns how long a run of a fault took, on average.
@@ -61,14 +100,18 @@ func (b *book) took(name string) time.Duration {
 
 func (b *book) add(r result) error {
 	b.results[r.Name] = r
-	text, err := json.MarshalIndent(b.results, "", " ")
+	return writeResults(b.path, b.results)
+}
+
+func writeResults(path string, results map[string]result) error {
+	text, err := json.MarshalIndent(results, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(b.path, text, 0o644)
+	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// record puts the table into a document.
+// record puts the table into a document, and what it is made of beside that.
 func (b *book) record(path string, all []fault) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -79,7 +122,16 @@ func (b *book) record(path string, all []fault) error {
 	if !found || !closed {
 		return fmt.Errorf("record the table: %s has no place for it, between %q and %q", path, markBegin, markEnd)
 	}
-	return os.WriteFile(path, []byte(before+markBegin+b.table(all)+markEnd+after), 0o644)
+	if err := os.WriteFile(path, []byte(before+markBegin+b.table(all)+markEnd+after), 0o644); err != nil {
+		return err
+	}
+	recorded := make(map[string]result)
+	for _, f := range all {
+		if r, known := b.results[f.name]; known {
+			recorded[f.name] = r
+		}
+	}
+	return writeResults(beside(path), recorded)
 }
 
 const tableHead = `
@@ -90,7 +142,7 @@ const tableHead = `
 // table is the results in Markdown, in the order of the faults.
 func (b *book) table(all []fault) string {
 	var rows strings.Builder
-	var days []string
+	var days, hosts []string
 	var in legend
 	runs := 0
 	for _, f := range all {
@@ -98,7 +150,7 @@ func (b *book) table(all []fault) string {
 		if !known || len(r.Samples) == 0 {
 			continue
 		}
-		days, runs = append(days, r.When), runs+len(r.Samples)
+		days, hosts, runs = append(days, r.When), append(hosts, r.Host), runs+len(r.Samples)
 		rows.WriteString(r.row(f, in.letter(r)))
 	}
 	if runs == 0 {
@@ -109,8 +161,12 @@ func (b *book) table(all []fault) string {
 	if last := days[len(days)-1]; last != when {
 		when += " to " + last
 	}
-	return fmt.Sprintf("%s, %d runs, %d CPUs, Linux %s.\n", when, runs, runtime.NumCPU(), kernel()) + tableHead + rows.String() + "\n" + in.String()
+	slices.Sort(hosts)
+	return fmt.Sprintf("%s, %d runs, %s.\n", when, runs, strings.Join(slices.Compact(hosts), "; ")) + tableHead + rows.String() + "\n" + in.String()
 }
+
+// thisHost is what the figures may depend on.
+func thisHost() string { return fmt.Sprintf("%d CPUs, Linux %s", runtime.NumCPU(), kernel()) }
 
 // kernel is the release of the kernel, without what its builder adds.
 func kernel() string {

@@ -131,20 +131,20 @@ func (s sample) String() string {
 type result struct {
 	Name     string   `json:"name"`
 	When     string   `json:"when"`
+	Host     string   `json:"host"`
 	RealTime bool     `json:"real_time"`
 	Samples  []sample `json:"samples"`
 	Red      []string `json:"red"` // the bounds that were broken
 }
 
-func (r *result) add(f fault, s sample) {
-	r.Samples = append(r.Samples, s)
-	for _, b := range f.bound.broken(s) {
-		r.Red = append(r.Red, s.Variant+": "+b)
-	}
-}
-
-// judge holds all runs together against the bound.
+// judge holds each run against the bound, and all together.
 func (r *result) judge(f fault) {
+	r.Red = nil
+	for _, s := range r.Samples {
+		for _, b := range f.bound.broken(s) {
+			r.Red = append(r.Red, s.Variant+": "+b)
+		}
+	}
 	if m := median(r.times(func(s sample) time.Duration { return s.Two })); f.bound.twoMedian > 0 && m > f.bound.twoMedian {
 		r.Red = append(r.Red, fmt.Sprintf("two holders for %s in the median, bound %s", short(m), short(f.bound.twoMedian)))
 	}

@@ -119,14 +119,14 @@ func TestAlarms(t *testing.T) {
 // The table of results that were made one by one goes between the marks.
 func TestRecord(t *testing.T) {
 	dir := t.TempDir()
-	f := fault{name: "a thing", note: "of sorts", bound: unmoved()}
-	for _, moves := range []int{3, 0} { // the second run takes the place of the first
+	f := fault{name: "a thing", note: "of sorts", bound: planned(1)}
+	for _, moves := range []int{3, 1} { // the second run takes the place of the first
 		b, err := openBook(filepath.Join(dir, "results.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := result{Name: f.name, When: "2026-01-02"}
-		r.add(f, sample{Variant: "ipv4-multicast-plain-1", Idle: stays, Moves: moves})
+		r := result{Name: f.name, When: "2026-01-02", Host: "3 CPUs", Samples: []sample{{Variant: "ipv4-multicast-plain-1", Idle: stays, Moves: moves}}}
+		r.judge(f)
 		if err := b.add(r); err != nil {
 			t.Fatal(err)
 		}
@@ -146,10 +146,20 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"before\n", "\nafter\n", "| a thing (of sorts) | 1 | A | 0s | 0s | none | 0 | stays | 0s | - | 0s | 0 | 0s |", "| ok |", "\n- A: ipv4-multicast-plain-1\n"} {
+	for _, want := range []string{"before\n", "\nafter\n", "| a thing (of sorts) | 1 | A | 0s | 0s | none | 0 | stays | 0s | - | 0s | 1 | 0s |", "| ok |", "\n- A: ipv4-multicast-plain-1\n"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
+	}
+	// What was recorded can be rendered and held to a bound again, on any host.
+	if err := judge(doc, []fault{f}); err != nil {
+		t.Error(err)
+	}
+	if again, err := os.ReadFile(doc); err != nil || string(again) != string(text) {
+		t.Errorf("%v; rendered again:\n%s", err, again)
+	}
+	if err := judge(doc, []fault{{name: f.name, bound: unmoved()}}); err == nil || !strings.Contains(err.Error(), "moves 1, bound 0") {
+		t.Errorf("a stricter bound: %v", err)
 	}
 	for _, never := range []string{"an older table", "never played"} {
 		if strings.Contains(string(text), never) {

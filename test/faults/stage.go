@@ -41,12 +41,12 @@ func (s *stage) times(f fault, vs []variant) int {
 // measure plays a fault in its variants.
 func (s *stage) measure(ctx context.Context, f fault, number int) result {
 	vs := choose(s.variants, number, f.only)
-	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), RealTime: s.realTime}
+	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), Host: thisHost(), RealTime: s.realTime}
 	for i := range s.times(f, vs) {
 		if ctx.Err() != nil {
 			return r
 		}
-		r.add(f, s.once(ctx, f, vs[i%len(vs)], number, i))
+		r.Samples = append(r.Samples, s.once(ctx, f, vs[i%len(vs)], number, i))
 	}
 	r.judge(f)
 	return r
