@@ -169,8 +169,9 @@ const (
 	// locktime is how long hosts keep to what they were told last, then the next step of
 	// the announcements, and a claim.
 	locktime = 1300 * time.Millisecond
-	// announcements is how often a claim is announced within the first 5 s.
-	announcements = 4
+	// lastWord is how long clients may be with an Active that is deaf until the one that hears
+	// it has answered its announcement, after 0.1 s, and they have turned round.
+	lastWord = 300 * time.Millisecond
 	// meeting is how long two holders that hear each other again may both hold: an
 	// interval, Skew_Time and the linger.
 	meeting = 400 * time.Millisecond

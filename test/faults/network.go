@@ -16,9 +16,10 @@ func networkFaults() []fault {
 	apart := planned(2).with(func(b *bound) {
 		b.outage, b.lost, b.resets, b.idle, b.two, b.healed = locktime, anything, anything, anything, anything, meeting
 	})
-	// One of them hears the other, and has the last word (conformance 52). It may take it to
-	// answer each of the deaf one's announcements; there and back costs what a move does.
-	deaf := apart.with(func(b *bound) { b.lost, b.resets, b.moves = 0, 2*2*announcements, 0 })
+	// One of them hears the other, and has the last word (conformance 52). The deaf one hears
+	// that, and announces against it up to twice a second; there and back costs what two moves do.
+	const rounds = 2 * 5
+	deaf := apart.with(func(b *bound) { b.lost, b.resets, b.moves = 0, planned(2).resets*rounds, 0 })
 	heard := steps(last(3*time.Second), asks(2*time.Second))
 	return []fault{
 		{name: "link down", note: "5 s without carrier", play: steps(unplug, movedToSecond, last(4*time.Second)), heal: plug, bound: unplanned(downTime, 2)},
@@ -53,7 +54,7 @@ func adversityFaults(o options) []fault {
 	}
 }
 
-// asks wants the client to be with the first server for so long.
+// asks wants the client to be with the first server for so long, but for moments.
 func asks(d time.Duration) func(*trial) error {
 	return func(x *trial) error {
 		from := time.Now()

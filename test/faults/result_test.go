@@ -94,8 +94,9 @@ func TestWant(t *testing.T) {
 	began := time.Now()
 	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
 	r := probe.Report{Began: began, Changes: []probe.Change{
-		{At: 0, To: "node1"}, {At: 2 * time.Second, From: "node1", To: "node2"}, {At: 4 * time.Second, From: "node2", To: "node1"}}}
-	for _, c := range []struct{ from, to, want int }{{0, 1, 0}, {1, 3, 1}, {3, 6, 1}, {5, 6, 0}, {1, 6, 1}} {
+		{At: 0, To: "node1"}, {At: 2 * time.Second, From: "node1", To: "node2"}, {At: 4 * time.Second, From: "node2", To: "node1"},
+		{At: 7 * time.Second, From: "node1", To: "node2"}, {At: 7*time.Second + lastWord, From: "node2", To: "node1"}}}
+	for _, c := range []struct{ from, to, want int }{{0, 1, 0}, {1, 3, 1}, {3, 6, 1}, {5, 6, 0}, {1, 6, 1}, {6, 9, 0}} {
 		if got := (want{"node1", at(c.from), at(c.to)}).unmet(r); len(got) != c.want {
 			t.Errorf("from %d to %d: %v", c.from, c.to, got)
 		}

@@ -45,22 +45,23 @@ type trial struct {
 	undo    []func()
 }
 
-// want is that the client is answered by one node alone for some time.
+// want is that the client is answered by one node for some time, but for moments of lastWord.
 type want struct {
 	node     string
 	from, to time.Time
 }
 
-// unmet says who else answered.
+// unmet says who else answered for longer.
 func (w want) unmet(r probe.Report) []string {
 	var out []string
 	for i, c := range r.Changes {
-		ends := w.to
+		from, to := r.Began.Add(c.At), w.to
 		if i+1 < len(r.Changes) {
-			ends = r.Began.Add(r.Changes[i+1].At)
+			to = r.Began.Add(r.Changes[i+1].At)
 		}
-		if at := r.Began.Add(c.At); c.To != w.node && at.Before(w.to) && ends.After(w.from) {
-			out = append(out, fmt.Sprintf("the client was with %s, not with %s, at %s", c.To, w.node, at.Format("15:04:05.000")))
+		in := to.After(w.from) && from.Before(w.to)
+		if lasted := to.Sub(from); c.To != w.node && in && lasted > lastWord {
+			out = append(out, fmt.Sprintf("the client was with %s, not with %s, for %s from %s on", c.To, w.node, short(lasted), from.Format("15:04:05.000")))
 		}
 	}
 	return out
