@@ -59,8 +59,7 @@ func (s *stage) once(ctx context.Context, f fault, v variant, number, run int) s
 	defer cancel()
 	seed := s.seed + uint64(run)
 	got := sample{Variant: v.String(), Seed: seed}
-	name := strings.Map(plain, f.name) + "-" + v.String() + fmt.Sprintf("-%d.log", run)
-	path := filepath.Join(s.out, name)
+	path := s.logPath(f, v, run)
 	log, err := os.Create(path)
 	if err == nil {
 		err = s.play(within, f, v, &got, rand.New(rand.NewPCG(seed, uint64(number))), log)
@@ -82,6 +81,10 @@ func (s *stage) once(ctx context.Context, f fault, v variant, number, run int) s
 		_ = os.Remove(path) // one that stays is only one more to read
 	}
 	return got
+}
+
+func (s *stage) logPath(f fault, v variant, run int) string {
+	return filepath.Join(s.out, strings.Map(plain, f.name)+"-"+v.String()+fmt.Sprintf("-%d.log", run))
 }
 
 // plain makes a file name of a fault's.
