@@ -49,6 +49,9 @@ const usualRuns = 3
 // usualInterval is from one connection of the client to the next.
 const usualInterval = 5 * time.Millisecond
 
+// lastInterval is that of the client that asks the last of many VIPs.
+const lastInterval = 20 * time.Millisecond
+
 // anything is a bound that bounds nothing.
 const anything = -1
 

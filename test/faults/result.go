@@ -49,6 +49,18 @@ func (s *sample) take(r probe.Report) {
 	s.Idle, s.IdleBack = idle(r)
 }
 
+// takeWorse takes in what another client saw, where that is worse.
+func (s *sample) takeWorse(r probe.Report) {
+	if gap := r.LongestGap.Length(); gap-r.Noise > s.Outage-s.Noise {
+		s.Outage, s.Noise = gap, r.Noise
+	}
+	for k, n := range r.Outcomes {
+		if k != probe.OK && n > s.Outcomes[k] {
+			s.Outcomes[k] = n
+		}
+	}
+}
+
 // count takes in what became of one of the VIPs: the worst counts.
 func (s *sample) count(t cluster.Tally) {
 	s.Two, s.Nobody, s.Moves = max(s.Two, t.Two), max(s.Nobody, t.Nobody), max(s.Moves, t.Moves)

@@ -90,6 +90,23 @@ func TestEachVIPIsASample(t *testing.T) {
 	}
 }
 
+// Of two clients the worse counts, each with its own noise.
+func TestTakeWorse(t *testing.T) {
+	seen := func(gap, noise time.Duration, outcomes map[probe.Outcome]int) probe.Report {
+		return probe.Report{LongestGap: probe.Gap{To: gap}, Noise: noise, Outcomes: outcomes}
+	}
+	var s sample
+	s.take(seen(50, 40, map[probe.Outcome]int{probe.OK: 9, probe.Reset: 2}))
+	s.takeWorse(seen(55, 50, map[probe.Outcome]int{probe.OK: 4, probe.Reset: 1, probe.Timeout: 1}))
+	if s.Outage != 50 || s.Noise != 40 || s.resets() != 2 || s.lost() != 1 {
+		t.Errorf("%+v", s)
+	}
+	s.takeWorse(seen(45, 20, nil))
+	if s.Outage != 45 || s.Noise != 20 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestWant(t *testing.T) {
 	began := time.Now()
 	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }

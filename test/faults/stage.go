@@ -125,7 +125,8 @@ func (s *stage) cluster(l *lab.Lab, v variant, realTime bool, out io.Writer) (*c
 			return nil, err
 		}
 	}
-	return cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: 3, Log: out,
+	vips := v.vips()
+	return cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: 3, Log: out, VIPs: vips[len(vips)-1:],
 		Config: func(s *cluster.Server) string { return v.config(s, "250ms") }})
 }
 

@@ -34,6 +34,7 @@ type trial struct {
 	rng    *rand.Rand
 	ledger *cluster.Ledger
 	client *probe.Process
+	last   *probe.Process // a second one, for the last of many VIPs; else nil
 	got    *sample
 	stays  bool // as in fault
 	// anyone lets any other server take over where a certain one is expected, and any
@@ -84,24 +85,15 @@ func (x *trial) run(f fault) error {
 	defer x.ledger.Close()
 	began := time.Now()
 	if err := x.bear(f); err != nil {
-		_, _ = x.client.Stop() // err says more
-		return err
+		return errors.Join(err, x.hangUp())
 	}
 	x.wait(aftermath)
 	ended := time.Now()
 	if err := x.normal(x.ctx); err != nil {
-		_, _ = x.client.Stop()
-		return fmt.Errorf("it was normal, and is no longer: %w", err)
+		return errors.Join(fmt.Errorf("it was normal, and is no longer: %w", err), x.hangUp())
 	}
-	r, err := x.client.Stop()
-	if err != nil {
+	if err := x.hangUp(); err != nil {
 		return err
-	}
-	x.note("client: %v, longest gap %v (noise %v), changes %+v, idle %+v", r.Outcomes, r.LongestGap, r.Noise, r.Changes, r.Drops)
-	x.noteFailures(r)
-	x.got.take(r)
-	for _, w := range x.wants {
-		x.got.Alarms = append(x.got.Alarms, w.unmet(r)...)
 	}
 	for _, a := range x.vips() {
 		all := x.ledger.Tally(a, began, ended)
@@ -112,6 +104,36 @@ func (x *trial) run(f fault) error {
 		}
 	}
 	return x.ledger.Err()
+}
+
+// hangUp ends the clients and takes in what they saw.
+func (x *trial) hangUp() error {
+	if x.client == nil {
+		return nil
+	}
+	r, err := x.client.Stop()
+	if err != nil {
+		return err
+	}
+	x.noteReport(r)
+	x.got.take(r)
+	for _, w := range x.wants {
+		x.got.Alarms = append(x.got.Alarms, w.unmet(r)...)
+	}
+	if x.last == nil {
+		return nil
+	}
+	if r, err = x.last.Stop(); err != nil {
+		return err
+	}
+	x.noteReport(r)
+	x.got.takeWorse(r)
+	return nil
+}
+
+func (x *trial) noteReport(r probe.Report) {
+	x.note("client: %v, longest gap %v (noise %v), changes %+v, idle %+v", r.Outcomes, r.LongestGap, r.Noise, r.Changes, r.Drops)
+	x.noteFailures(r)
 }
 
 // noteFailures writes down what was lost, which is seldom much where it must be nothing.
@@ -165,6 +187,11 @@ func (x *trial) bear(f fault) error {
 	var err error
 	if x.client, err = x.Probe(x.ctx, x.vips()[0], x.interval); err != nil {
 		return err
+	}
+	if x.many {
+		if x.last, err = x.Probe(x.ctx, x.vips()[len(x.vips())-1], lastInterval); err != nil {
+			return err
+		}
 	}
 	if err := x.answers(x.first()); err != nil {
 		return err
