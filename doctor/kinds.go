@@ -95,7 +95,7 @@ func wireKinds() []Kind {
 		{"peer-auth-differs", "wire", Error, "A peer signs and we do not expect it, or does not and has to, or signs with a key that is not ours.",
 			"The trailer of what was heard is checked with the keys here.", "The same `[auth]` and keys on all servers; docs/security.md has the order of a roll-out."},
 		{"peer-refused", "wire", Error, "What a peer sends is refused for another reason: a TTL that is not 255, a wrong checksum, a wrong destination, ...",
-			"What was heard goes through the rules of acceptance of the agent.", "As the line says."},
+			"What was heard goes through the rules of acceptance of the agent.", "By the reason, as the line says. A TTL: unicast `peers` between networks. A destination: `peers` on all servers or on none. A checksum: look for NAT, then for faulty hardware."},
 		{"clock-offset", "wire", Error, "The clock of a peer is too far from ours: with `anti_replay = \"time\"` the servers refuse each other.",
 			"The time in the trailer of signed advertisements, against the window.", "Synchronise the clocks: `timedatectl set-ntp true` on both, and `timedatectl timesync-status` or `chronyc tracking` to see."},
 	}

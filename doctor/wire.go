@@ -167,20 +167,21 @@ func (e *ear) stranger(f Frame, addrs []netip.Addr) bool {
 func (at place) has(a netip.Addr) bool { return slices.Contains(at.addrs, a) }
 
 func (e *ear) refused(f Frame, why vrrp.Reason) {
+	kind := "peer-refused"
 	switch why {
 	case vrrp.AuthStale:
-		// The offset has been said.
-	case vrrp.AuthMissing:
-		e.say("peer-auth-differs", f, who(f)+" does not sign its advertisements", "give it the [auth] of this server; until all have it: mode = \"permissive\"")
-	case vrrp.AuthUnexpected:
-		e.say("peer-auth-differs", f, who(f)+" signs its advertisements, and there is no [auth] here", "give this server its [auth] and keys, first with mode = \"receive-only\"")
-	case vrrp.AuthUnknownKey, vrrp.AuthBadHMAC:
-		e.say("peer-auth-differs", f, fmt.Sprintf("%s signs with a key that is not ours (%s)", who(f), why), "use the same keys on all servers, under the same ids")
-	case vrrp.BadDestination:
-		e.say("peer-refused", f, fmt.Sprintf("%s sends to %s", who(f), f.Header.Dst), "use peers on all servers or on none, and have each name all")
-	default:
-		e.say("peer-refused", f, fmt.Sprintf("what %s sends is refused: %s", who(f), why), "see the counters in docs/control.md; capture it with: tcpdump -vni "+f.Link+" proto 112")
+		return // the offset has been said
+	case vrrp.AuthMissing, vrrp.AuthUnexpected, vrrp.AuthMalformed, vrrp.AuthUnknownKey, vrrp.AuthBadHMAC:
+		kind = "peer-auth-differs"
 	}
+	fault, remedy := why.Explain(who(f))
+	if fault == "" {
+		return // nobody is to blame
+	}
+	if why == vrrp.BadDestination {
+		fault += ", " + f.Header.Dst.String()
+	}
+	e.say(kind, f, fault, remedy)
 }
 
 func (e *ear) notices(f Frame, p *vrrp.Packet, n vrrp.Notice) {
