@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -355,9 +356,13 @@ func nodeAddress(w *ward) {
 }
 
 func otherVersion(w *ward) {
+	newer := filepath.Join(w.t.TempDir(), "newer")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=9.9.9", "-o", newer, "github.com/vipd/vipd/cmd/vipd")
+	if out, err := build.CombinedOutput(); err != nil {
+		w.t.Fatalf("build another version: %v: %s", err, out)
+	}
 	s := w.second()
-	out, err := s.Node.Run(w.newer, "doctor", "--json", "--listen", "0s", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir())
-	w.has("version-differs", w.report(out, err))
+	w.has("version-differs", w.doctor(s, newer, s.ConfigPath(), "--listen", "0s"))
 }
 
 // rules loads a ruleset on the second server, and takes it off in the end.
