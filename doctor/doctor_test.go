@@ -208,7 +208,7 @@ func TestEach(t *testing.T) {
 			if got.Severity != k.Severity || got.Subject == "" || got.Evidence == "" {
 				t.Errorf("%+v", got)
 			}
-			if got.Remedy == "" && k.ID != "agent-down" && k.ID != "agent-reports" { // they come with the evidence
+			if got.Remedy == "" {
 				t.Error("no remedy")
 			}
 			if strings.ContainsAny(got.Evidence+got.Remedy+got.Subject, "\n") {

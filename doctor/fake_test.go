@@ -29,6 +29,7 @@ type fakes struct {
 	commands map[string]string
 	units    map[string]Unit
 	frames   []Frame
+	heardFor time.Duration
 	macs     map[netip.Addr][]net.HardwareAddr
 	keys     error
 	identity health.Identity
@@ -113,7 +114,10 @@ func (f *fakes) sources() Sources {
 
 func (f *fakes) Links() ([]Link, error) { return f.links, nil }
 
-func (f *fakes) Listen(context.Context, []Link, time.Duration) ([]Frame, error) { return f.frames, nil }
+func (f *fakes) Listen(_ context.Context, _ []Link, d time.Duration) ([]Frame, error) {
+	f.heardFor = d
+	return f.frames, nil
+}
 
 func (f *fakes) Claimants(_ context.Context, _ Link, a netip.Addr, _ time.Duration) ([]net.HardwareAddr, error) {
 	return f.macs[a], nil
