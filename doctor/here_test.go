@@ -78,12 +78,15 @@ Result=exit-code
 ExecMainStatus=214
 MainPID=0
 CPUSchedulingPolicy=2
+Nice=0
+LimitMEMLOCK=infinity
 FragmentPath=/usr/lib/systemd/system/vipd.service
 DropInPaths=/etc/systemd/system/vipd.service.d/a.conf /etc/systemd/system/vipd.service.d/b.conf
 ExecStart={ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; start_time=[n/a] ; pid=0 }
 `
 	want := Unit{
-		Name: agentUnit, LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled", Result: "exit-code", ExitStatus: 214, Policy: "2", Path: "/usr/lib/systemd/system/vipd.service",
+		Given: map[string]string{"Nice": "0", "LimitMEMLOCK": "infinity"},
+		Name:  agentUnit, LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled", Result: "exit-code", ExitStatus: 214, Policy: "2", Path: "/usr/lib/systemd/system/vipd.service",
 		DropIns:   []string{"/etc/systemd/system/vipd.service.d/a.conf", "/etc/systemd/system/vipd.service.d/b.conf"},
 		ExecStart: "{ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; start_time=[n/a] ; pid=0 }",
 	}

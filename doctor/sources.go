@@ -72,6 +72,7 @@ type Unit struct {
 	Path                                                string // of its file
 	ExitStatus, MainPID                                 int
 	DropIns                                             []string
+	Given                                               map[string]string // of givenProperties, those that systemctl show has
 }
 
 // Wire listens and asks, without side effects.

@@ -50,9 +50,9 @@ func (p *patient) checkAgentUnit(u Unit) []Finding {
 	case u.ActiveState == "failed":
 		list = append(list, found("unit-failed", agentUnit, fmt.Sprintf("it has failed: %s, exit status %d", u.Result, u.ExitStatus), "journalctl -u vipd -n 50; then: systemctl restart vipd"))
 	}
-	if policy := policyName(u.Policy); !realTime(policy) {
-		return append(list, found("dropin-lowers-priority", agentUnit, fmt.Sprintf("CPUSchedulingPolicy is %s%s", policy, dropIns(u)),
-			"remove that drop-in unless this machine refuses real-time scheduling, then: systemctl daemon-reload && systemctl restart vipd"))
+	list = append(list, p.checkGiven(u)...)
+	if !realTime(policyName(u.Policy)) {
+		return list // and so its process
 	}
 	if u.MainPID != 0 {
 		if policy, err := p.Kernel.Policy(u.MainPID); err == nil && !realTime(policy) {
@@ -77,13 +77,6 @@ func policyName(policy string) string {
 		return name
 	}
 	return policy
-}
-
-func dropIns(u Unit) string {
-	if len(u.DropIns) == 0 {
-		return ""
-	}
-	return ", by " + strings.Join(u.DropIns, ", ")
 }
 
 // checkNames looks at the units that K3s's scripts take for K3s's.
