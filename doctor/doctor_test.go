@@ -294,6 +294,19 @@ func TestTwoHolders(t *testing.T) {
 	}
 }
 
+// Timers are measured as the agent is scheduled, not as it ought to be.
+func TestTimersOfTheAgent(t *testing.T) {
+	for policy, how := range map[string]string{"rr": "with real-time", "other": "without real-time"} {
+		f := healthy()
+		f.late, f.policy = 200*time.Millisecond, policy
+		r := f.examine(t, Options{Listen: listen, Root: true})
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "timer-late" })
+		if i < 0 || !strings.Contains(r.Findings[i].Evidence, " "+how) {
+			t.Errorf("%s: %+v", policy, r.Findings)
+		}
+	}
+}
+
 // An API server that hangs is told of in words.
 func TestHangs(t *testing.T) {
 	f := healthy()

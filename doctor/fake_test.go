@@ -143,11 +143,13 @@ func (f *fakes) Get(_ context.Context, _ health.Identity, url string) (int, []by
 func (f *fakes) Release() (string, error)    { return f.release, nil }
 func (f *fakes) Synchronised() (bool, error) { return !f.unsynced, nil }
 func (f *fakes) Policy(int) (string, error)  { return f.policy, nil }
-func (f *fakes) Lateness(context.Context) (time.Duration, bool, error) {
-	return f.late, true, nil
+func (f *fakes) Lateness(_ context.Context, policy string) (time.Duration, bool, error) {
+	return f.late, isRealTime(policy), nil
 }
 
 type fakeAgent struct{ *fakes }
+
+func (a fakeAgent) Process(context.Context) (int, error) { return 7, a.noAgent }
 
 func (a fakeAgent) Status(context.Context) (control.Status, error) { return a.agent, a.noAgent }
 

@@ -18,7 +18,7 @@ type given struct {
 func givens() []given {
 	return []given{
 		{"CPUSchedulingPolicy", func(u Unit) string {
-			if policy := policyName(u.Policy); !realTime(policy) {
+			if policy := policyName(u.Policy); !isRealTime(policy) {
 				return "is " + policy
 			}
 			return ""

@@ -26,7 +26,7 @@ import (
 func Here(runtimeDir string) Sources {
 	return Sources{
 		Network: hostNetwork{}, Files: hostFiles{}, Commands: hostCommands{}, Units: systemctl{hostCommands{}}, Wire: hostWire{},
-		Secrets: hostSecrets{}, API: hostAPI{}, Agent: control.NewClient(control.Socket(runtimeDir)), Kernel: hostKernel{},
+		Secrets: hostSecrets{}, API: hostAPI{}, Agent: newHostAgent(control.Socket(runtimeDir)), Kernel: hostKernel{},
 	}
 }
 

@@ -94,7 +94,7 @@ ExecStart={ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; s
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !runs(got, "vipd") || runs(got, "k3s") || !realTime(policyName(got.Policy)) {
+	if !runs(got, "vipd") || runs(got, "k3s") || !isRealTime(policyName(got.Policy)) {
 		t.Errorf("%+v", got)
 	}
 }

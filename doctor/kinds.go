@@ -158,7 +158,7 @@ func systemKinds() []Kind {
 		{"unit-strange-k3s", "unit", Info, "A unit has a name that begins with k3s and is none of K3s's: its uninstall and kill scripts stop and remove it.",
 			"The names of the units k3s*.", "Rename it, if it has nothing to do with K3s."},
 		{"timer-late", "timer", Warning, "Timers on this machine are late by more than half an advert interval: the VIP can move without a reason.",
-			"The worst lateness of a second of timers of 1 ms, scheduled as the agent is where that is permitted.", "A larger `advert_interval` on all servers, or a machine with less steal time."},
+			"The worst lateness of a second of timers of 1 ms, scheduled as the agent is, or as its unit has it if it does not run and that is permitted.", "A larger `advert_interval` on all servers, or a machine with less steal time."},
 		{"version-differs", "version", Warning, "The agent that runs is not the program that is installed.",
 			"The version in its status.", "`systemctl restart vipd`, which keeps the VIP where it is"},
 		{"kernel-old", "version", Warning, "Before Linux 5.3 the end of K3s is seen by polls alone.",

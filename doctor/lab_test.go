@@ -56,7 +56,7 @@ func (w *ward) second() *cluster.Server { return w.cluster.Servers[1] }
 
 // TestFaults makes faults, and wants each found where it is, and nowhere before.
 func TestFaults(t *testing.T) {
-	lab.Require(t, "ip", "nft", "keepalived")
+	lab.Require(t, "ip", "nft", "keepalived", "setarch", "taskset")
 	w := newWard(t, programs(t))
 	w.overlay("/etc")
 	w.api()
@@ -75,8 +75,8 @@ func TestFaults(t *testing.T) {
 // complete wants every kind made, but for those that docs/doctor.md excepts.
 func (w *ward) complete() {
 	w.t.Helper()
-	excepted := append(ofTheMachine(), "unit-missing", "unit-disabled", "unit-failed", "realtime-refused",
-		"bgp-family-missing", // made up in bgp_test.go
+	excepted := append([]string{"clock-unsynchronised"}, "unit-missing", "unit-disabled", "unit-failed", "realtime-refused",
+		"bgp-family-missing", // TestSoundSetups makes it
 		"dropin-lowers-priority", "handover-disabled", "unit-named-k3s", "unit-strange-k3s")
 	for _, k := range doctor.Kinds() {
 		if !slices.Contains(w.made, k.ID) && !slices.Contains(excepted, k.ID) {
@@ -146,7 +146,7 @@ func (w *ward) settled() {
 }
 
 // ofTheMachine are kinds that tell of the machine on which the tests run.
-func ofTheMachine() []string { return []string{"clock-unsynchronised", "timer-late", "kernel-old"} }
+func ofTheMachine() []string { return []string{"clock-unsynchronised", "timer-late"} }
 
 // sound wants nothing to be found on servers that are well, not even what is good to know.
 func (w *ward) sound(t *testing.T) {

@@ -18,11 +18,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/lab"
@@ -48,7 +50,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -363,6 +365,94 @@ func otherVersion(w *ward) {
 	}
 	s := w.second()
 	w.has("version-differs", w.doctor(s, newer, s.ConfigPath(), "--listen", "0s"))
+}
+
+// oldKernel has the kernel say that it is Linux 2.6, as uname26 personality does.
+func oldKernel(w *ward) {
+	s := w.second()
+	out, err := s.Node.Run("setarch", "--uname-2.6", w.vipd, "doctor", "--json", "--listen", "0s", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir())
+	w.says(w.report(out, err), "kernel-old", "Linux 2.6.", "")
+}
+
+// clock wants to be told what the kernel of this machine says, be it synchronised or not.
+func clock(w *ward) {
+	const timeError = 5 // adjtimex(2)
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	w.must(err)
+	r := w.examine(w.second(), "--listen", "0s")
+	if state == timeError {
+		w.has("clock-unsynchronised", r)
+		return
+	}
+	w.lacks("clock-unsynchronised", r)
+}
+
+// lateTimers has something that goes before all others take a processor for 30 ms again and
+// again, as the other guests of a hypervisor do.
+func lateTimers(w *ward) {
+	cpu, err := lastCPU()
+	w.must(err)
+	stop := w.steal(cpu, 30*time.Millisecond, 70*time.Millisecond)
+	defer stop()
+	s := w.second()
+	config := filepath.Join(w.t.TempDir(), "vipd.toml")
+	for interval, late := range map[string]bool{"10ms": true, "5s": false} {
+		w.must(os.WriteFile(config, []byte(wardConfig(s)+fmt.Sprintf("advert_interval = %q\n", interval)), 0o644))
+		out, err := s.Node.Run("taskset", "-c", fmt.Sprint(cpu), w.vipd, "doctor", "--json", "--listen", "0s", "--config", config, "--runtime-dir", s.RuntimeDir())
+		r := w.report(out, err)
+		if !late {
+			w.lacks("timer-late", r)
+			continue
+		}
+		w.says(r, "timer-late", "without real-time scheduling; advert_interval is 10ms", "advert_interval = ")
+	}
+}
+
+// lastCPU is the last processor that this process may use.
+func lastCPU() (int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 0, err
+	}
+	last, left := 0, set.Count()
+	for cpu := 0; left > 0; cpu++ {
+		if set.IsSet(cpu) {
+			last = cpu
+			left--
+		}
+	}
+	return last, nil
+}
+
+// steal takes a processor for a while and gives it back for another, until stop is called.
+func (w *ward) steal(cpu int, taken, given time.Duration) (stop func()) {
+	w.t.Helper()
+	refused, stopped := make(chan error), make(chan struct{})
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	go func() {
+		defer close(stopped)
+		runtime.LockOSThread() // and so the thread ends with it
+		var set unix.CPUSet
+		set.Set(cpu)
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 50}
+		err := errors.Join(unix.SchedSetaffinity(0, &set), unix.SchedSetAttr(0, &attr, 0))
+		refused <- err
+		for err == nil && ctx.Err() == nil {
+			for until := time.Now().Add(taken); time.Now().Before(until); {
+			}
+			nap := unix.NsecToTimespec(given.Nanoseconds())
+			_ = unix.Nanosleep(&nap, nil) // one that is cut short steals more
+		}
+	}()
+	if err := <-refused; err != nil {
+		cancel()
+		lab.Miss(w.t, "real-time scheduling: "+err.Error())
+	}
+	return func() {
+		cancel()
+		<-stopped
+	}
 }
 
 // rules loads a ruleset on the second server, and takes it off in the end.

@@ -109,6 +109,8 @@ type API interface {
 // Agent asks the agent.
 type Agent interface {
 	Status(ctx context.Context) (control.Status, error)
+	// Process is the agent's process id.
+	Process(ctx context.Context) (int, error)
 }
 
 // Kernel asks the kernel about time.
@@ -117,9 +119,9 @@ type Kernel interface {
 	Release() (string, error)
 	// Synchronised tells whether something keeps the wall clock right.
 	Synchronised() (bool, error)
-	// Lateness is by how much a timer was late at worst, and whether the measurement
-	// was scheduled as the agent is.
-	Lateness(ctx context.Context) (worst time.Duration, realTime bool, err error)
+	// Lateness is by how much a timer was late at worst, scheduled by a policy, or
+	// without real-time scheduling where that is refused.
+	Lateness(ctx context.Context, policy string) (worst time.Duration, realTime bool, err error)
 	// Policy is the scheduling policy of a process: rr, fifo, other, ...
 	Policy(pid int) (string, error)
 }
