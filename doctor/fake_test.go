@@ -42,6 +42,7 @@ type fakes struct {
 	agent    control.Status
 	noAgent  error
 
+	hidden   map[string]string // why the agent cannot read files
 	release  string
 	unsynced bool
 	late     time.Duration
@@ -142,7 +143,10 @@ func (f *fakes) Get(_ context.Context, _ health.Identity, url string) (int, []by
 
 func (f *fakes) Release() (string, error)    { return f.release, nil }
 func (f *fakes) Synchronised() (bool, error) { return !f.unsynced, nil }
-func (f *fakes) Policy(int) (string, error)  { return f.policy, nil }
+func (f *fakes) Unreadable(_ context.Context, _ int, path string) (string, error) {
+	return f.hidden[path], nil
+}
+func (f *fakes) Policy(int) (string, error) { return f.policy, nil }
 func (f *fakes) Lateness(_ context.Context, policy string) (time.Duration, bool, error) {
 	return f.late, isRealTime(policy), nil
 }

@@ -261,9 +261,15 @@ func (w *ward) vipOn(iface, address string) string {
 // beside starts a program on the client, and ends it when the test ends or end is called.
 func (w *ward) beside(path string, args ...string) (end func()) {
 	w.t.Helper()
+	return w.on(w.cluster.Client, path, args...)
+}
+
+// on does so on any node.
+func (w *ward) on(n *lab.Node, path string, args ...string) (end func()) {
+	w.t.Helper()
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = w.t.Output(), w.t.Output()
-	w.must(w.cluster.Client.Start(cmd))
+	w.must(n.Start(cmd))
 	end = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait() // how it ended does not matter: the test ends it

@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +27,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/doctor"
 	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/test/standin/pki"
@@ -49,7 +52,7 @@ func faults() []fault {
 		{"configuration", badConfig}, {"interfaces", interfaces}, {"bridge", snooping}, {"sysctls", sysctls}, {"managers", managers},
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
-		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"API", apiAnswers}, {"certificate", certificate},
+		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
 		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
@@ -286,6 +289,36 @@ func credentials(w *ward) {
 	w.has("credentials-unreadable", w.examineWith(w.second(), config))
 }
 
+// hidden has an agent look at a file system that shows it less than root, as ProtectHome does.
+func hidden(w *ward) {
+	s, dir := w.second(), w.t.TempDir()
+	home, config, run := filepath.Join(dir, "home"), filepath.Join(dir, "vipd.toml"), filepath.Join(dir, "run")
+	w.must(os.Mkdir(home, 0o755))
+	cert, key := selfSigned(w, 365*24*time.Hour)
+	w.must(os.WriteFile(home+"/client.crt", cert, 0o644))
+	w.must(os.WriteFile(home+"/client.key", key, 0o600))
+	w.must(os.WriteFile(config, fmt.Appendf(nil, "[[check]]\ntype = \"https\"\nurl = \"https://127.0.0.1:7443\"\ncert_file = %q\nkey_file = %q\n"+
+		"[[vip]]\naddresses = [%q]\nvrid = 77\ninterface = \"eth0\"\n", home+"/client.crt", home+"/client.key", spare4), 0o644))
+	examine := func() doctor.Report {
+		out, err := s.Node.Run(w.vipd, "doctor", "--json", "--listen", "0s", "--config", config, "--runtime-dir", run)
+		return w.report(out, err)
+	}
+	agent := fmt.Sprintf("%s run --config %s --runtime-dir %s", w.vipd, config, run)
+	end := w.on(s.Node, "sh", "-euc", "exec "+agent)
+	w.until("the agent", func() error { return w.answers(run) })
+	w.lacks("credentials-unreadable", examine())
+	end()
+	w.on(s.Node, "unshare", "--mount", "sh", "-euc", "mount -t tmpfs tmpfs "+home+"; exec "+agent)
+	w.until("the agent", func() error { return w.answers(run) })
+	w.says(examine(), "credentials-unreadable", home+"/client.crt, and the agent cannot", "move it to /etc/vipd")
+}
+
+// answers tells whether an agent answers.
+func (w *ward) answers(runtimeDir string) error {
+	_, err := control.NewClient(control.Socket(runtimeDir)).Status(w.t.Context())
+	return err
+}
+
 // selfSigned makes a certificate for 127.0.0.1 that ends soon, and its key.
 func selfSigned(w *ward, left time.Duration) (cert, key []byte) {
 	w.t.Helper()
@@ -518,4 +551,10 @@ func silence(w *ward) {
 		w.must(s.AwaitAgent(w.t.Context()))
 	}
 	w.has("no-advertisement", w.examine(w.second()))
+	// Where a second says nothing it is not said to be well either.
+	r := w.examineWith(w.second(), wardConfig(w.second())+"advert_interval = \"2s\"\n")
+	w.lacks("no-advertisement", r)
+	if !slices.ContainsFunc(r.LeftOut, func(s doctor.Skipped) bool { return s.Check == "wire" && strings.Contains(s.Why, "--listen 8s") }) {
+		w.t.Errorf("left out: %+v", r.LeftOut)
+	}
 }

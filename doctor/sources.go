@@ -113,7 +113,7 @@ type Agent interface {
 	Process(ctx context.Context) (int, error)
 }
 
-// Kernel asks the kernel about time.
+// Kernel asks the kernel about time and processes.
 type Kernel interface {
 	// Release is the kernel's, as "6.1.0-18-amd64".
 	Release() (string, error)
@@ -124,4 +124,6 @@ type Kernel interface {
 	Lateness(ctx context.Context, policy string) (worst time.Duration, realTime bool, err error)
 	// Policy is the scheduling policy of a process: rr, fifo, other, ...
 	Policy(pid int) (string, error)
+	// Unreadable says why a process cannot read a file; empty: it can.
+	Unreadable(ctx context.Context, pid int, path string) (string, error)
 }
