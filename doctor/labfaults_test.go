@@ -53,7 +53,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -542,6 +542,55 @@ func firewallOut(w *ward) {
 }
 `)
 	w.has("firewall-drops", w.examine(w.second()))
+}
+
+// k3sRules are such as K3s adds, which let advertisements pass.
+const k3sRules = `*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
+:KUBE-PROXY-FIREWALL - [0:0]
+:KUBE-ROUTER-INPUT - [0:0]
+-A INPUT -m comment --comment "kube-router netpol - 4IA2OSFRMVNDXBVV" -j KUBE-ROUTER-INPUT
+-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
+-A INPUT -j KUBE-FIREWALL
+-A OUTPUT -j KUBE-FIREWALL
+-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
+-A KUBE-ROUTER-INPUT -d 10.43.0.0/16 -m comment --comment "allow traffic to primary cluster IP range" -j RETURN
+-A KUBE-ROUTER-INPUT -p tcp -m comment --comment "allow LOCAL TCP traffic to node ports" -m addrtype --dst-type LOCAL -m multiport --dports 30000:32767 -j RETURN
+COMMIT
+`
+
+// iptables has rules in the way, and takes them out of it as it is told.
+func iptables(w *ward) {
+	s := w.second()
+	path := filepath.Join(w.t.TempDir(), "rules")
+	w.must(os.WriteFile(path, []byte(k3sRules), 0o644))
+	w.t.Cleanup(func() {
+		w.run(s, "nft flush ruleset")
+		w.settledAgain()
+	})
+	w.run(s, "iptables-restore "+path)
+	w.lacks("firewall-drops", w.examine(s))
+	for _, rules := range [][]string{
+		{"iptables -A INPUT -i lo -j ACCEPT", "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "iptables -A INPUT -p tcp --dport 6443 -j ACCEPT", "iptables -P INPUT DROP"},
+		{"ip6tables -N others", "ip6tables -A INPUT -p icmpv6 -j ACCEPT", "ip6tables -A INPUT -i eth0 -j others", "ip6tables -A others -j REJECT"},
+		{"iptables -A OUTPUT -d 224.0.0.0/4 -j DROP"},
+	} {
+		for _, rule := range rules {
+			w.run(s, rule)
+		}
+		tool, _, _ := strings.Cut(rules[0], " ")
+		r := w.examine(s)
+		w.says(r, "firewall-drops", "table "+tool+" filter", tool+" -t filter -I ")
+		for _, f := range r.Findings {
+			if remedy, ok := strings.CutSuffix(f.Remedy, ", and save that"); ok && f.ID == "firewall-drops" {
+				w.run(s, remedy)
+			}
+		}
+		w.lacks("firewall-drops", w.examine(s))
+	}
 }
 
 // silence ends all agents.
