@@ -35,6 +35,7 @@ func (t *talk) up(inherited []Announced) {
 	t.enter(Established)
 	t.mu.Lock()
 	t.state.Problem, t.said = "", ""
+	t.state.Families = t.families
 	t.state.Counters.Established++
 	t.mu.Unlock()
 	words := fmt.Sprintf("session with %s, AS %d, is up", t.speaks(), t.p.AS)

@@ -45,9 +45,10 @@ type Status struct {
 	Local    netip.Addr // this end of the connection
 	RouterID netip.Addr // the other's
 	Hold     time.Duration
-	Routes   int    // announced
-	BFD      string // up, down; "": none
-	Problem  string // why the session is not up, or what is wrong with it
+	Families []vrrp.Family // agreed on
+	Routes   int           // announced
+	BFD      string        // up, down; "": none
+	Problem  string        // why the session is not up, or what is wrong with it
 	Counters Counters
 }
 
@@ -205,6 +206,7 @@ func (x *session) failed(err error) time.Duration {
 	x.mu.Lock()
 	up := x.state.State == Established
 	x.state.BFD, x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = "", err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
+	x.state.Families = nil
 	if up {
 		x.state.Counters.Dropped++
 		if time.Since(x.state.Since) > lasting {
