@@ -163,43 +163,61 @@ func readBGP(root value, vips []placedVIP, host Host) *BGP {
 	}
 	b := defaultBGP()
 	bgpKeys.read(t, &b)
-	readASByHost(t, &b, host)
+	as := readLocalAS(t, b.LocalAS)
+	b.LocalAS = as.of(host.Name)
 	if b.LocalAS == 0 {
 		t.failKey("local_as", "missing: write the AS number of this node, such as 64512")
 	}
-	b.Peers = readBGPPeers(t, &b, host)
+	b.Peers = readBGPPeers(t, as, host)
 	checkBGP(t, &b, used)
 	return &b
 }
 
-func readASByHost(t value, b *BGP, host Host) {
+// localAS is the AS of each host.
+type localAS struct {
+	all    uint32
+	byHost map[string]uint32
+}
+
+func (l localAS) of(host string) uint32 {
+	for name, as := range l.byHost {
+		if sameHost(name, host) {
+			return as
+		}
+	}
+	return l.all
+}
+
+func readLocalAS(t value, all uint32) localAS {
+	l := localAS{all, make(map[string]uint32)}
 	table, ok := t.entry("local_as_by_host")
 	if !ok {
-		return
+		return l
 	}
 	entries, ok := table.data.(map[string]any)
 	if !ok {
 		table.fail("is %s: write a table, such as { k3s1 = 64601, k3s2 = 64602 }", table.kind())
-		return
+		return l
 	}
 	for name := range entries {
 		v, _ := table.entry(name)
 		var as uint32
-		if number(v, &as, 1, maxAS) && sameHost(name, host.Name) {
-			b.LocalAS = as
+		if number(v, &as, 1, maxAS) {
+			l.byHost[name] = as
 		}
 	}
+	return l
 }
 
-func readBGPPeers(t value, b *BGP, host Host) []BGPPeer {
+func readBGPPeers(t value, as localAS, host Host) []BGPPeer {
 	tables := t.tables("peer")
 	if !t.has("peer") {
 		t.failKey("peer", "missing: describe each router under [[bgp.peer]]")
 	}
 	var here []BGPPeer
 	for _, pt := range tables {
-		p := readBGPPeer(pt, b)
-		if p.hosts != nil && !slices.ContainsFunc(p.hosts, func(h string) bool { return sameHost(h, host.Name) }) {
+		p := readBGPPeer(pt, as, host)
+		if !p.isFor(host) {
 			continue
 		}
 		p.hosts = nil
@@ -215,7 +233,11 @@ func readBGPPeers(t value, b *BGP, host Host) []BGPPeer {
 	return here
 }
 
-func readBGPPeer(t value, b *BGP) BGPPeer {
+func (p BGPPeer) isFor(host Host) bool {
+	return p.hosts == nil || slices.ContainsFunc(p.hosts, func(h string) bool { return sameHost(h, host.Name) })
+}
+
+func readBGPPeer(t value, as localAS, host Host) BGPPeer {
 	p := defaultBGPPeer()
 	bgpPeerKeys.read(t, &p)
 	for _, name := range []string{"address", "as"} {
@@ -226,7 +248,11 @@ func readBGPPeer(t value, b *BGP) BGPPeer {
 	if p.Families == nil && p.Address.IsValid() {
 		p.Families = []vrrp.Family{vrrp.FamilyOf(p.Address)}
 	}
-	internal := b.Internal(p)
+	speaker := host.Name // that of another rack is judged as its own hosts do
+	if !p.isFor(host) && len(p.hosts) > 0 {
+		speaker = p.hosts[0]
+	}
+	internal := p.AS == as.of(speaker)
 	if p.WorseBy == "" {
 		p.WorseBy = WorseByPath
 		if internal {

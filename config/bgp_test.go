@@ -76,6 +76,36 @@ hosts = ["k3s2.example.com"]
 	}
 }
 
+// TestBGPOtherRacks: a peer of other hosts is judged by their AS, not by that of this one.
+func TestBGPOtherRacks(t *testing.T) {
+	const text = `
+[[vip]]
+mode = "bgp"
+addresses = ["192.0.2.100"]
+[bgp]
+local_as = 64512
+local_as_by_host = { k3s1 = 64601, k3s2 = 64602 }
+[[bgp.peer]]
+address = "203.0.113.1"
+as = 64601
+local_preference = 200
+hosts = ["k3s1.example.com"]
+[[bgp.peer]]
+address = "203.0.113.2"
+as = 64602
+hosts = ["k3s2"]
+`
+	for _, host := range []string{"k3s1", "k3s2"} {
+		if _, err := Parse("vipd.toml", []byte(text), Host{Name: host}); err != nil {
+			t.Errorf("as %s: %v", host, err)
+		}
+		const want = "bgp.peer.local_preference: is not sent to external peers: remove it"
+		if _, err := Parse("vipd.toml", []byte(strings.Replace(text, "as = 64601\n", "as = 64999\n", 1)), Host{Name: host}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("as %s, a mistake in the peer of k3s1: %v", host, err)
+		}
+	}
+}
+
 func TestBGPRefusals(t *testing.T) {
 	with := func(old, new string) string { return strings.Replace(minimalBGP, old, new, 1) }
 	for _, c := range []struct{ in, want string }{
