@@ -13,7 +13,7 @@ type Attribute uint8
 
 // The attributes.
 const (
-	ByPath            Attribute = iota // the own AS again and again: counts everywhere
+	ByPath            Attribute = iota // external peers: the own AS again and again, which counts everywhere
 	ByLocalPreference                  // internal peers
 	ByMED                              // counts among routes from one AS
 )
@@ -59,8 +59,6 @@ func (p *Policy) attributes(r Route, own, peer uint32, hops []netip.Addr) attrib
 	}
 	if !a.Internal {
 		a.Path = slices.Repeat([]uint32{own}, times)
-	} else if times > 1 {
-		a.Path = slices.Repeat([]uint32{own}, times-1)
 	}
 	if r.Standing == Leaving {
 		a.Communities = append(slices.Clone(a.Communities), gracefulShutdown)

@@ -289,6 +289,9 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 	if p.WorseBy == WorseByPreference && !internal {
 		t.failKey("worse_by", "\"local-preference\" is not sent to external peers: choose \"as-path\" or \"med\"")
 	}
+	if p.WorseBy == WorseByPath && internal {
+		t.failKey("worse_by", "\"as-path\" would have internal peers take the route for a loop: choose \"local-preference\" or \"med\"")
+	}
 	if t.has("local_preference") && !internal {
 		t.failKey("local_preference", "is not sent to external peers: remove it")
 	}
