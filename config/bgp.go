@@ -85,7 +85,7 @@ var bgpPeerKeys = schema[BGPPeer]{
 	{"hold_time", readHoldTime},
 	{"keepalive", func(v value, p *BGPPeer) {
 		p.Keepalive = time.Second // the example
-		if !v.duration(&p.Keepalive, 100*time.Millisecond, time.Hour) {
+		if !v.duration(&p.Keepalive, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
 			p.Keepalive = 0
 		}
 	}},
@@ -300,6 +300,9 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 	}
 }
 
+// ranks is by how much the MED of ready nodes may differ with spread = false.
+const ranks = vrrp.MaxPriority - vrrp.MinPriority
+
 // checkBGP refuses a VIP that no peer would hear of.
 func checkBGP(t value, b *BGP, used []placedVIP) {
 	if len(b.Peers) == 0 {
@@ -312,6 +315,9 @@ func checkBGP(t value, b *BGP, used []placedVIP) {
 			}
 		}
 		for _, p := range b.Peers {
+			if !v.Spread && p.WorseBy == WorseByMED && p.WorseStep <= ranks {
+				t.failKey("peer", "worse_step of %s, %d, is less than what MED tells priorities apart by with spread = false: choose %d or more", p.Address, p.WorseStep, ranks+1)
+			}
 			if slices.Contains(v.Addresses, p.Address) {
 				t.failKey("peer", "%s is an address of %s: write the router's own address", p.Address, describe(v))
 			}

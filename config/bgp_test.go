@@ -129,6 +129,8 @@ func TestBGPRefusals(t *testing.T) {
 		{minimalBGP + `communities = ["70000:1"]`, `bgp.peer.communities: "70000:1" is not a community: write two numbers up to 65535, such as "64512:100"`},
 		{minimalBGP + `worse_by = "local-preference"`, `bgp.peer.worse_by: "local-preference" is not sent to external peers: choose "as-path" or "med"`},
 		{with("as = 64600", "as = 64512\nworse_by = \"as-path\""), `bgp.peer.worse_by: "as-path" would have internal peers take the route for a loop: choose "local-preference" or "med"`},
+		{with("[bgp]", "spread = false\n[bgp]") + "worse_by = \"med\"\nworse_step = 154", `bgp.peer: worse_step of 203.0.113.1, 154, is less than what MED tells priorities apart by with spread = false: choose 155 or more`},
+		{minimalBGP + `keepalive = "500ms"`, `bgp.peer.keepalive: 500ms is out of range: choose 1s to 1h`},
 		{minimalBGP + `worse_step = 11`, `bgp.peer.worse_step: 11 is out of range: the AS is prepended 1 to 10 times for a step`},
 		{minimalBGP + `password_file = "secret"`, `bgp.peer.password_file: is not an absolute path`},
 		{minimalBGP + "[[bgp.peer]]\naddress = \"203.0.113.1\"\nas = 1", `bgp.peer.address: 203.0.113.1 is the address of another [[bgp.peer]] too: remove one`},
