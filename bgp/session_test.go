@@ -360,6 +360,26 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// TestBestMED: a MED of 0 is sent where MED decides, for there are routers to which a route
+// without one is the worst.
+func TestBestMED(t *testing.T) {
+	const zero = "80040400000000"
+	for _, c := range []struct {
+		policy Policy
+		ranked bool
+		sent   bool
+	}{
+		{Policy{}, false, false},
+		{Policy{}, true, true},
+		{Policy{Worse: ByMED, Step: 1000}, false, true},
+	} {
+		a := c.policy.attributes(Route{Addr: vip4, Standing: Ready, Ranked: c.ranked}, 64512, 64601, []netip.Addr{hop4})
+		if got := strings.Contains(hex.EncodeToString(marshalAnnounce(vip4, a, true)), zero); got != c.sent {
+			t.Errorf("%+v, ranked %v: MED 0 is sent: %v", c.policy, c.ranked, got)
+		}
+	}
+}
+
 func TestOpenRoundTrip(t *testing.T) {
 	for _, o := range []open{
 		{AS: 64512, Hold: 3 * time.Second, ID: hop4, Families: []vrrp.Family{vrrp.IPv4, vrrp.IPv6}, FourOctets: true, ExtendedNextHop: true, Refresh: true},
