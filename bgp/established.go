@@ -20,12 +20,11 @@ func (t *talk) established(k *Kept) error {
 	}
 	t.up(inherited)
 	t.startBFD(bfd)
-	adopted := time.Time{}
 	for _, r := range inherited {
 		t.sent[r.Addr] = &announced{hop: r.Hop}
-		adopted = time.Now()
+		t.adopted = time.Now()
 	}
-	if err := t.talk(adopted); err != nil {
+	if err := t.talk(); err != nil {
 		return t.ended(err)
 	}
 	return nil
@@ -78,18 +77,18 @@ func (t *talk) ended(err error) error {
 }
 
 // talk says what there is to say until the session ends.
-func (t *talk) talk(adopted time.Time) error {
+func (t *talk) talk() error {
 	timers := newTimers(t.hold, t.p.Keepalive)
 	defer timers.stop()
-	if !adopted.IsZero() { // the router has waited
+	if !t.adopted.IsZero() { // the router has waited
 		if err := t.write(keepalive()); err != nil {
 			return err
 		}
 	}
-	if err := t.sync(adopted); err != nil {
+	if err := t.sync(); err != nil {
 		return err
 	}
-	if adopted.IsZero() {
+	if t.adopted.IsZero() {
 		for _, f := range t.families {
 			if err := t.write(marshalEnd(f)); err != nil {
 				return err
@@ -102,9 +101,9 @@ func (t *talk) talk(adopted time.Time) error {
 		case <-t.ending:
 			return errEnding
 		case <-t.kick:
-			err = t.sync(adopted)
+			err = t.sync()
 		case <-timers.look.C:
-			err = t.sync(adopted)
+			err = t.sync()
 		case <-timers.keepalive:
 			err = t.write(keepalive())
 		case m, ok := <-t.inbox:
@@ -138,7 +137,8 @@ func (t *talk) handle(m message) error {
 	case m.malformed:
 		t.malformed()
 	case m.kind == typeRefresh:
-		return t.again()
+		t.asked = true
+		return t.sync()
 	case m.kind == typeOpen:
 		return &Error{Code: codeFSM, Words: "it sent a second OPEN"}
 	}
@@ -159,23 +159,28 @@ func (t *talk) malformed() {
 	}
 }
 
-// again announces everything once more, for a router that asked for it.
-func (t *talk) again() error {
+// again announces everything once more, for a router that has asked for it. One that does
+// not stop asking waits.
+func (t *talk) again() {
+	if !t.asked || time.Since(t.refreshed) < refreshLeast {
+		return
+	}
+	t.asked, t.refreshed = false, time.Now()
 	for _, a := range t.sent {
 		a.known = false
 	}
-	return t.sync(time.Time{})
 }
 
 // sync tells the router what has changed, withdrawals first.
-func (t *talk) sync(adopted time.Time) error {
+func (t *talk) sync() error {
+	t.again()
 	t.p = t.config()
 	cfg, avoid := t.speaker.config()
 	wanted := t.speaker.routes()
 	is := func(addr netip.Addr) func(Route) bool {
 		return func(r Route) bool { return r.Addr == addr && t.takes(r.Addr) }
 	}
-	if time.Since(adopted) >= resumeGrace {
+	if time.Since(t.adopted) >= resumeGrace {
 		for addr, a := range t.sent {
 			if slices.ContainsFunc(wanted, is(addr)) {
 				continue

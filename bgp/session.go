@@ -23,6 +23,8 @@ const (
 	resumeGrace = time.Second
 	// writeTime bounds a write: a router that does not read for so long is gone.
 	writeTime = time.Second
+	// refreshLeast is the time from one answer to a router that wants all routes again to the next.
+	refreshLeast = time.Second
 	// lasting is how long a session is up that does not flap.
 	lasting = time.Minute
 )
@@ -236,6 +238,10 @@ type talk struct {
 	extended   bool
 	refresh    bool
 
+	adopted   time.Time // when it went on with what a predecessor had announced; zero: it is a new one
+	asked     bool      // to announce everything again
+	refreshed time.Time // when that was done last
+
 	sent    map[netip.Addr]*announced
 	inbox   chan message
 	bfd     *bfdSession // nil: none
@@ -266,6 +272,7 @@ func newTalk(x *session, p Peer, conn net.Conn) *talk {
 func (t *talk) listen() {
 	t.reading.Go(func() {
 		defer close(t.inbox)
+		var pace pacer
 		buf := make([]byte, 2*maxMessage)
 		n := copy(buf, t.rest)
 		for {
@@ -279,6 +286,7 @@ func (t *talk) listen() {
 					t.deliver(message{err: err})
 					return
 				}
+				pace.wait()
 				t.deliver(messageOf(kind, body))
 				b = rest
 			}
@@ -292,6 +300,28 @@ func (t *talk) listen() {
 			n += more
 		}
 	})
+}
+
+// pacer bounds how fast messages are read: the process is a real-time one, and a router
+// that sends all it can must not have the processor. TCP makes it wait.
+type pacer struct {
+	began time.Time
+	count int
+}
+
+// A whole Internet table, some 200,000 updates, takes ten seconds.
+const (
+	paceTime = 20 * time.Millisecond
+	paceMost = 400 // messages in that time
+)
+
+// wait waits until one more message may be read.
+func (p *pacer) wait() {
+	if p.count++; p.count <= paceMost {
+		return
+	}
+	time.Sleep(paceTime - min(time.Since(p.began), paceTime))
+	p.began, p.count = time.Now(), 1
 }
 
 // messageOf keeps of a message what is of use. Updates may come by the million.

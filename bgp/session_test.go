@@ -415,3 +415,79 @@ func FuzzStream(f *testing.F) {
 		}
 	})
 }
+
+// TestFloodIsPaced: a router that sends all it can does not keep the agent busy.
+func TestFloodIsPaced(t *testing.T) {
+	const messages = 50_000
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		c := <-r.conns
+		began := time.Now()
+		for range messages {
+			c.Write(keepalive())
+		}
+		if d := time.Since(began); d < 2*time.Second {
+			t.Errorf("%d messages were read in %v", messages, d)
+		}
+		if p := s.Peers()[0]; p.State != Established || p.Counters.Dropped != 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// TestRefreshAgainAndAgain: a router that asks without end is answered once in a second.
+func TestRefreshAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		renewing(t, s, vip4)
+		s.Announce(Route{Addr: vip4, Standing: Ready})
+		r.updates()
+		c := <-r.conns
+		for range 100 {
+			c.Write(askAgain)
+		}
+		if got := r.updates(); !slices.Equal(got, []string{ready4}) {
+			t.Errorf("at once: %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := r.updates(); !slices.Equal(got, []string{ready4}) {
+			t.Errorf("later: %v", got)
+		}
+	})
+}
+
+// askAgain is a ROUTE-REFRESH for IPv4.
+var askAgain = end(append(begin(nil, typeRefresh), 0, 1, 0, 1))
+
+// TestRefreshAfterRestart: routes that the successor does not know yet are not withdrawn
+// because the router asks for all of them.
+func TestRefreshAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		here, there := net.Pipe()
+		go r.serve(there)
+		ctx, cancel := context.WithCancel(context.Background())
+		s := NewSpeaker(ctx, r.dial, nil, func(Event) {})
+		x := newSession(s, testPeer())
+		k := &Kept{Hold: 3 * time.Second, Routes: []Announced{{vip4, vrrp.IPv4}}}
+		c := newTalk(x, testPeer(), here)
+		c.hold, c.families, c.fourOctets = k.Hold, testPeer().Families, true
+		c.listen()
+		done := make(chan error)
+		go func() { done <- c.established(k) }()
+		there.Write(askAgain)
+		time.Sleep(resumeGrace / 2)
+		if got := r.updates(); got != nil {
+			t.Errorf("in the time of grace: %v", got)
+		}
+		time.Sleep(resumeGrace)
+		if got := r.updates(); !slices.Equal(got, []string{withdraw4}) {
+			t.Errorf("after it: %v", got)
+		}
+		x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown})
+		<-done
+		cancel()
+	})
+}
