@@ -15,7 +15,7 @@ import (
 // BGP is what the VIPs of mode "bgp" are announced with, resolved for one host.
 type BGP struct {
 	LocalAS    uint32
-	RouterID   netip.Addr    // zero: the first IPv4 address of the node
+	RouterID   netip.Addr    // zero: the node's IPv4 address on the way to a peer
 	DrainDelay time.Duration // from the announcement that this node leaves to the withdrawal
 	Peers      []BGPPeer     // of this host, at least one
 }
