@@ -65,8 +65,10 @@ type Counters struct {
 // session is that with one router. Its goroutine connects again and again.
 type session struct {
 	speaker *Speaker
-	kick    chan struct{} // the routes have changed
-	ending  chan struct{} // closed when it is to end
+	kick    chan struct{}   // the routes have changed
+	ending  chan struct{}   // closed when it is to end
+	done    chan struct{}   // closed when it has ended
+	after   <-chan struct{} // of the session that it replaces: a router takes no second one
 
 	mu    sync.Mutex
 	peer  Peer
@@ -82,7 +84,7 @@ type session struct {
 
 func newSession(s *Speaker, p Peer) *session {
 	return &session{
-		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}),
+		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{}),
 		state: Status{Peer: p.Address, AS: p.AS, State: Idle, Since: time.Now()},
 	}
 }
@@ -162,6 +164,12 @@ func (x *session) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+	if x.after != nil {
+		select {
+		case <-x.after:
+		case <-ctx.Done():
+		}
+	}
 	for {
 		err := x.once(ctx)
 		if errors.Is(err, errEnding) || ctx.Err() != nil {

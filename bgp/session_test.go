@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -329,6 +330,46 @@ func TestReconfigured(t *testing.T) {
 		r.updates()
 		if st := s.Peers()[0]; st.State != Established || st.Hold != 9*time.Second || st.Routes != 1 {
 			t.Errorf("another hold time: %+v", st)
+		}
+	})
+}
+
+// single is a connection that tells when it is closed.
+type single struct {
+	net.Conn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *single) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// TestOneConnectionAtATime: a session that replaces another waits for its end. A router may
+// refuse a second connection, or end both.
+func TestOneConnectionAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int32
+		r := newRouter(t)
+		dial := func(ctx context.Context, p *Peer) (net.Conn, error) {
+			if open.Add(1) > 1 {
+				t.Error("a second connection beside the first")
+			}
+			c, err := r.dial(ctx, p)
+			return &single{Conn: c, open: &open}, err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		s := NewSpeaker(ctx, dial, nil, func(Event) {})
+		defer func() { s.Close(); cancel() }()
+		p := testPeer()
+		for range 20 {
+			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+			synctest.Wait()
+			if st := s.Peers()[0]; st.State != Established || st.Hold != p.Hold {
+				t.Fatalf("%+v", st)
+			}
+			p.Hold += time.Second
 		}
 	})
 }
