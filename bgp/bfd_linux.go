@@ -19,6 +19,9 @@ import (
 // bfdPort is that of single-hop BFD (RFC 5881, section 4).
 const bfdPort = 3784
 
+// bfdPatience is how long BFD may take to come up.
+const bfdPatience = 10 * time.Second
+
 // BFD hears the routers' packets for all sessions.
 type BFD struct {
 	mu       sync.Mutex

@@ -75,8 +75,9 @@ type session struct {
 	state Status
 	word  *Error // to be sent at the end; nil: suspend
 	ended bool
-	said  string // the last that was reported
-	short int    // how many connections in a row did not last
+	said  string           // the last that was reported
+	wrong [troubles]string // with a session that is up
+	short int              // how many connections in a row did not last
 
 	// Owned by run; kept may be read after it.
 	kept *Kept
@@ -133,7 +134,14 @@ func (x *session) finish(word *Error) {
 func (x *session) status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.state
+	s := x.state
+	for _, words := range x.wrong {
+		if words != "" && s.Problem != "" {
+			s.Problem += "; "
+		}
+		s.Problem += words
+	}
+	return s
 }
 
 func (x *session) note(f func(*Status)) {
@@ -148,6 +156,29 @@ func (x *session) enter(state string) {
 			s.State, s.Since = state, time.Now()
 		}
 	})
+}
+
+// trouble is something that may be wrong with a session that is up.
+type trouble int
+
+// The troubles.
+const (
+	noHop4 trouble = iota
+	noHop6
+	malformed
+	noBFD
+	troubles // how many there are
+)
+
+// suffers notes a trouble, and reports one that is new; "": it is over.
+func (x *session) suffers(what trouble, words string) {
+	x.mu.Lock()
+	was := x.wrong[what]
+	x.wrong[what] = words
+	x.mu.Unlock()
+	if words != "" && words != was {
+		x.speaker.report(Event{Peer: x.state.Peer, Words: x.speaks() + ": " + words})
+	}
 }
 
 // errEnding says that the session was told to end.
@@ -213,6 +244,7 @@ func (x *session) once(ctx context.Context) error {
 func (x *session) failed(err error) time.Duration {
 	words := fmt.Sprintf("%s: %v", x.speaks(), err)
 	x.mu.Lock()
+	x.wrong = [troubles]string{}
 	up := x.state.State == Established
 	x.state.BFD, x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = "", err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
 	if up {
@@ -251,6 +283,7 @@ type talk struct {
 	refreshed time.Time // when that was done last
 
 	sent    map[netip.Addr]*announced
+	noHop   map[vrrp.Family]string // why routes of a family are not announced
 	inbox   chan message
 	bfd     *bfdSession // nil: none
 	rest    []byte      // read, but not a whole message yet
@@ -272,7 +305,7 @@ type message struct {
 }
 
 func newTalk(x *session, p Peer, conn net.Conn) *talk {
-	t := &talk{session: x, p: p, conn: conn, sent: make(map[netip.Addr]*announced), inbox: make(chan message, 16)}
+	t := &talk{session: x, p: p, conn: conn, sent: make(map[netip.Addr]*announced), noHop: make(map[vrrp.Family]string), inbox: make(chan message, 16)}
 	return t
 }
 
@@ -420,6 +453,9 @@ func (t *talk) agree(cfg Config, mine, theirs open) error {
 	}
 	if len(t.families) == 0 {
 		return &Error{Code: codeOpen, Subcode: 7, Words: "it takes none of the address families: check families here and there"}
+	}
+	if theirs.Hold == 0 {
+		return &Error{Code: codeOpen, Subcode: 6, Words: "its hold time is 0, with which it would never notice that this node is gone: set one there, such as 3 seconds"}
 	}
 	t.hold = min(mine.Hold, theirs.Hold)
 	t.fourOctets, t.refresh = theirs.FourOctets, theirs.Refresh

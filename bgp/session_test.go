@@ -262,6 +262,26 @@ func TestWrongAS(t *testing.T) {
 	})
 }
 
+// TestNoHoldTime: a router that wants none would send traffic to a dead node for ever.
+func TestNoHoldTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		r.open.Hold = 0
+		s, n := speak(t, r, testPeer())
+		if got := n.all(); len(got) != 1 || !strings.Contains(got[0], "its hold time is 0") {
+			t.Errorf("news: %q", got)
+		}
+		r.mu.Lock()
+		if len(r.bye) != 1 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 6 {
+			t.Errorf("told: %+v", r.bye)
+		}
+		r.mu.Unlock()
+		if p := s.Peers()[0]; p.State == Established {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 func TestRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRouter(t)
@@ -530,5 +550,37 @@ func TestRefreshAfterRestart(t *testing.T) {
 		x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown})
 		<-done
 		cancel()
+	})
+}
+
+// TestNoNextHop: a route that cannot be announced for want of a next hop is reported once,
+// and is no problem any more once there is one. Malformed updates are another matter.
+func TestNoNextHop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		p := testPeer()
+		p.Policy.NextHop6 = netip.Addr{}
+		s, n := speak(t, r, p) // over a pipe, which has no address
+		c := <-r.conns
+		renewing(t, s, vip6)
+		s.Announce(Route{Addr: vip6, Standing: Ready})
+		synctest.Wait()
+		bad := update([]byte{1, 2}, []byte{0x50, 2, 0xff, 0xff}, nil)
+		for range 3 {
+			c.Write(bad)
+			time.Sleep(time.Second)
+		}
+		if got := n.all(); len(got) != 3 || !strings.Contains(got[1], "has no address") || !strings.Contains(got[2], "malformed") {
+			t.Errorf("news: %q", got)
+		}
+		if got := s.Peers()[0].Problem; !strings.Contains(got, "has no address") || !strings.Contains(got, "malformed") {
+			t.Errorf("the problem: %q", got)
+		}
+		p.Policy.NextHop6 = hop6
+		s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+		synctest.Wait()
+		if got := s.Peers()[0]; strings.Contains(got.Problem, "has no address") || !strings.Contains(got.Problem, "malformed") || got.Routes != 1 {
+			t.Errorf("there is one: %+v", got)
+		}
 	})
 }
