@@ -25,6 +25,8 @@ const (
 	writeTime = time.Second
 	// refreshLeast is the time from one answer to a router that wants all routes again to the next.
 	refreshLeast = time.Second
+	// retryMost bounds what the wait for the next attempt grows to.
+	retryMost = 30 * time.Second
 	// lasting is how long a session is up that does not flap.
 	lasting = time.Minute
 )
@@ -78,6 +80,7 @@ type session struct {
 	said  string           // the last that was reported
 	wrong [troubles]string // with a session that is up
 	short int              // how many connections in a row did not last
+	unfit int              // how many attempts in a row ended with a notification
 
 	// Owned by run; kept may be read after it.
 	kept *Kept
@@ -239,6 +242,18 @@ func (x *session) once(ctx context.Context) error {
 	return t.established(nil)
 }
 
+// disagrees reports whether the two ends got to speak and do not get along.
+func disagrees(err error) bool {
+	var ours *Error
+	var theirs *received
+	return errors.As(err, &ours) || errors.As(err, &theirs)
+}
+
+// longer doubles the wait for the next attempt with each failure.
+func longer(retry time.Duration, failures int) time.Duration {
+	return min(retry<<min(max(failures, 0), 5), max(retry, retryMost))
+}
+
 // failed notes why the session is not up, reports what is new, and returns how long to
 // wait for the next attempt: longer each time for a session that does not last.
 func (x *session) failed(err error) time.Duration {
@@ -253,8 +268,11 @@ func (x *session) failed(err error) time.Duration {
 			x.short = 0
 		}
 		x.short++
+		x.unfit = 0
+	} else if disagrees(err) {
+		x.unfit++
 	}
-	retry := x.peer.Retry << min(max(x.short-1, 0), 5)
+	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)
 	repeat := words == x.said && !up
 	x.said = words
 	x.mu.Unlock()

@@ -221,10 +221,8 @@ func TestIPv6AndRefresh(t *testing.T) {
 		r := newRouter(t)
 		s, _ := speak(t, r, testPeer())
 		renewing(t, s, vip6)
+		r.updates()
 		s.Announce(Route{Addr: vip6, Standing: Ready})
-		r.mu.Lock()
-		r.got = nil
-		r.mu.Unlock()
 		got := r.updates()
 		const nlri = "8020010db8000000000000000000000100"
 		if len(got) != 1 || !strings.Contains(got[0], "800e26"+"000201"+"10"+"20010db8000100000000000000000001"+"00"+nlri) {
@@ -247,13 +245,13 @@ func TestWrongAS(t *testing.T) {
 		r := newRouter(t)
 		r.open.AS = 64999
 		s, n := speak(t, r, testPeer())
-		time.Sleep(10 * time.Second)
+		time.Sleep(20 * time.Minute)
 		if got := n.all(); len(got) != 1 || !strings.Contains(got[0], "it says that it is AS 64999, and vipd.toml says 64601") {
 			t.Errorf("news: %q", got)
 		}
 		r.mu.Lock()
-		if len(r.bye) < 5 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 2 {
-			t.Errorf("told: %+v", r.bye)
+		if len(r.bye) < 35 || len(r.bye) > 50 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 2 {
+			t.Errorf("told %d times: %+v", len(r.bye), r.bye[0])
 		}
 		r.mu.Unlock()
 		if p := s.Peers()[0]; p.State == Established || !strings.Contains(p.Problem, "64999") {
@@ -583,4 +581,22 @@ func TestNoNextHop(t *testing.T) {
 			t.Errorf("there is one: %+v", got)
 		}
 	})
+}
+
+func TestRetryGrows(t *testing.T) {
+	for _, c := range []struct {
+		retry    time.Duration
+		failures int
+		want     time.Duration
+	}{
+		{time.Second, -1, time.Second},
+		{time.Second, 0, time.Second},
+		{time.Second, 3, 8 * time.Second},
+		{time.Second, 1000, 30 * time.Second},
+		{10 * time.Minute, 1000, 10 * time.Minute},
+	} {
+		if got := longer(c.retry, c.failures); got != c.want {
+			t.Errorf("%v after %d failures: %v, not %v", c.retry, c.failures, got, c.want)
+		}
+	}
 }
