@@ -66,7 +66,7 @@ func (t *talk) keep() *Kept {
 	k.seal(cfg, &t.p)
 	if t.bfd != nil {
 		k.BFD = t.bfd.keep()
-		t.bfd.stop(false)
+		t.bfd.leave()
 	}
 	for addr, a := range t.sent {
 		k.Routes = append(k.Routes, Announced{addr, a.hop})

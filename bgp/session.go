@@ -524,7 +524,7 @@ func (t *talk) end(err error) error {
 		_ = t.write(word.marshal()) // it is over either way
 	}
 	if t.bfd != nil {
-		t.bfd.stop(true)
+		t.bfd.bid()
 	}
 	_ = t.conn.Close()
 	t.hush()
