@@ -137,6 +137,9 @@ func finishBGP(t value, vip *VIP) {
 			t.failKey(name, "has no effect while all nodes announce alike: add spread = false, or remove it")
 		}
 	}
+	if !vip.Spread && !t.has("priority") && !t.has("priority_by_host") {
+		t.failKey("spread", "false needs priorities that differ, for routers share the traffic among equal ones: add priority_by_host")
+	}
 	if vip.Interface == "" {
 		vip.Interface = "lo"
 	}
