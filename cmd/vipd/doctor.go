@@ -16,8 +16,8 @@ import (
 // maxListen is longer than three of the longest advert intervals.
 const maxListen = 3 * time.Minute
 
-// patience is for how long doctor listens at most where --listen does not say.
-const patience = 30 * time.Second
+// maxPatience is for how long doctor listens at most where --listen does not say.
+const maxPatience = 30 * time.Second
 
 func newDoctor(p *paths) *cobra.Command {
 	var asJSON, all bool
@@ -33,7 +33,7 @@ run at any time, with the agent or without. Exits 1 if an error was found.`,
   vipd doctor --json | jq -r '.findings[] | select(.severity == "error") | .id'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := doctor.Options{Listen: listen, Patience: patience}
+			o := doctor.Options{Listen: listen, Patience: maxPatience}
 			if cmd.Flags().Changed("listen") {
 				o.Patience = listen
 			}
