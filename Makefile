@@ -31,9 +31,11 @@ CONTAIN = test/contain
 MICRO = sh -c 'go test -run "^$$$$" -bench . -benchmem -count $(COUNT) $(TESTFLAGS) $$(grep -rl --include=*_test.go "^func Benchmark" --exclude-dir=bin . | xargs -n1 dirname | sort -u)'
 BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 # What "make test" runs: in namespaces where the tests use test/lab, else as it is.
-# Interop, sim, the packages and the machines have targets of their own.
+# Interop, sim, the packages and the machines have targets of their own. SERVED are the
+# packages that watch clients, who would notice the load of others.
 LISTED  = go list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | grep -v -e /test/interop -e /test/bgp -e /test/sim -e '/packaging ' -e /test/machine -e /test/e2e
-KERNEL  = $(shell $(LISTED) | awk '/test\/lab/ { print $$1 }')
+KERNEL  = $(shell $(LISTED) | awk '/test\/lab/ && !/test\/client\/probe/ { print $$1 }')
+SERVED  = $(shell $(LISTED) | awk '/test\/lab/ && /test\/client\/probe/ { print $$1 }')
 UNIT    = $(shell $(LISTED) | awk '!/test\/lab/ { print $$1 }')
 
 .DEFAULT_GOAL := help
@@ -62,12 +64,13 @@ unit: modules
 	go test -race $(TESTFLAGS) $(UNIT)
 	go test $(TESTFLAGS) ./test/sim
 
-# One package at a time: some watch clients, who would notice the load. Never from
-# the cache: the programs that they build and run are not part of its key.
+# Never from the cache: the programs that they build and run are not part of its key.
 .PHONY: kernel
 kernel: modules
-	@if [ -n "$$CI" ] || $(CONTAIN) true; then set -x; $(CONTAIN) go test -race -p 1 -count=1 $(TESTFLAGS) $(KERNEL); \
-	else echo "SKIP: what needs network namespaces, for the reason above"; set -x; go test -race $(TESTFLAGS) $(KERNEL); fi
+	@if [ -n "$$CI" ] || $(CONTAIN) true; then set -x; \
+		$(CONTAIN) go test -race -p 2 -count=1 $(TESTFLAGS) $(KERNEL); others=$$?; \
+		$(CONTAIN) go test -race -p 1 -count=1 $(TESTFLAGS) $(SERVED) && exit $$others; \
+	else echo "SKIP: what needs network namespaces, for the reason above"; set -x; go test -race $(TESTFLAGS) $(KERNEL) $(SERVED); fi
 
 .PHONY: lint
 lint: ## check the format, and run go vet and staticcheck
@@ -167,7 +170,7 @@ cover: OF = $(filter-out github.com/vipd/vipd/test github.com/vipd/vipd/test/%,$
 cover: modules ## measure what the tests beside the code cover; cover.out has it by line
 	@mkdir -p bin
 	go test -coverpkg=$(ROOMS) -coverprofile=bin/unit.cover $(TESTFLAGS) $(call OF,$(UNIT))
-	$(CONTAIN) go test -coverpkg=$(ROOMS) -coverprofile=bin/kernel.cover $(TESTFLAGS) $(call OF,$(KERNEL))
+	$(CONTAIN) go test -coverpkg=$(ROOMS) -coverprofile=bin/kernel.cover $(TESTFLAGS) $(call OF,$(KERNEL) $(SERVED))
 	{ cat bin/unit.cover; tail -n +2 bin/kernel.cover; } > cover.out
 	go tool cover -func=cover.out | tail -n 1
 

@@ -115,5 +115,9 @@ func (s *streak) words() string {
 	if f := s.last().failure; f != "" {
 		return f
 	}
-	return "answers again, " + strconv.Itoa(s.count(s.run())) + " of " + strconv.Itoa(s.rise) + " in a row"
+	answers := "answers"
+	if s.settled {
+		answers = "answers again"
+	}
+	return answers + ", " + strconv.Itoa(s.count(s.run())) + " of " + strconv.Itoa(s.rise) + " in a row"
 }

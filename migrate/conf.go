@@ -71,7 +71,7 @@ func (p *parser) parse(path string) ([]*directive, error) {
 		return nil, err
 	}
 	for _, d := range p.open[1:] {
-		p.notes.add(d.at, "the block "+d.name(), "is not closed: the rest of the file was taken to be in it")
+		p.notes.add(d.at, "the block "+shown(d.name()), "is not closed: the rest of the file was taken to be in it")
 	}
 	return p.root.block, nil
 }

@@ -26,7 +26,7 @@ type instance struct {
 }
 
 func (r *instance) note(d *directive, format string, args ...any) {
-	what := d.name()
+	what := shown(d.name())
 	if d == r.d {
 		what += " " + d.arg(0)
 	}

@@ -23,6 +23,10 @@ func fromKeepalived(from source, path, host string) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(blocks, isInstance) {
+		// Nothing of it is repeated: it may be any file, such as one of passwords.
+		return nil, fmt.Errorf("%s has no vrrp_instance, nor have files that it includes: give the keepalived.conf that keeps the address", path)
+	}
 	for _, d := range blocks {
 		k.top(d)
 	}
@@ -37,6 +41,8 @@ func fromKeepalived(from source, path, host string) (*Plan, error) {
 	k.plan.Notes = k.notes.inOrder(path)
 	return k.plan, nil
 }
+
+func isInstance(d *directive) bool { return d.name() == "vrrp_instance" }
 
 // keepalived is a keepalived.conf on its way to a plan.
 type keepalived struct {
@@ -63,7 +69,7 @@ func (k *keepalived) holds(d *directive) bool {
 // top reads a block of the file's top level.
 func (k *keepalived) top(d *directive) {
 	if !k.holds(d) {
-		k.notes.add(d.at, d.name(), "left out: it is for the host %s", d.host)
+		k.notes.add(d.at, shown(d.name()), "left out: it is for the host %s", d.host)
 		return
 	}
 	switch d.name() {

@@ -2,9 +2,11 @@ package migrate
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -14,13 +16,26 @@ import (
 type setting struct {
 	at          place
 	name, value string
+	elsewhere   bool // its value is in a Secret, say, or of the pod's own
 }
 
 // flagNames are kube-vip's flags, by the variable that means the same.
 var flagNames = map[string]string{
-	"interface": "vip_interface", "address": "address", "vip": "address", "port": "port", "arp": "vip_arp",
-	"bgp": "bgp_enable", "controlplane": "cp_enable", "services": "svc_enable", "leaderElection": "vip_leaderelection",
-	"cidr": "vip_cidr", "lbEnable": "lb_enable", "ddns": "vip_ddns",
+	"interface": "vip_interface", "address": "address", "vip": "address", "port": "port", "cidr": "vip_cidr", "vipSubnet": "vip_subnet",
+	"nodeName": "vip_nodename", "serviceInterface": "vip_servicesinterface", "namespace": "cp_namespace", "log": "vip_loglevel",
+	"leaseName": "vip_leasename", "leaseDuration": "vip_leaseduration", "leaseRenewDuration": "vip_renewdeadline", "leaseRetry": "vip_retryperiod",
+	"lbPort": "lb_port", "lbForwardingMethod": "lb_fwdmethod", "prometheusHTTPServer": "prometheus_server", "k8sConfigPath": "k8s_config_file",
+	"config-file": "config_file", "dnsMode": "dns_mode", "annotations": "annotations", "provider-config": "provider_config",
+	"localAS": "bgp_as", "bgpRouterID": "bgp_routerid", "sourceIF": "bgp_sourceif", "sourceIP": "bgp_sourceip", "bgppeers": "bgp_peers",
+	"bgpHoldTimer": "bgp_hold_time", "bgpKeepAliveInterval": "bgp_keepalive_interval",
+	"peerAddress": "bgp_peeraddress", "peerAS": "bgp_peeras", "peerPass": "bgp_peerpass",
+}
+
+// switchNames are those of its flags that are on or off, and so take no word behind them.
+var switchNames = map[string]string{
+	"arp": "vip_arp", "bgp": "bgp_enable", "controlplane": "cp_enable", "services": "svc_enable", "leaderElection": "vip_leaderelection",
+	"lbEnable": "lb_enable", "enableLoadBalancer": "lb_enable", "ddns": "vip_ddns", "multihop": "bgp_multihop", "zebra": "zebra_enable",
+	"wireguard": "vip_wireguard", "table": "vip_routingtable", "servicesElection": "svc_election", "autodetectcp": "cp_detect",
 }
 
 // readManifest returns the settings of the first container of kube-vip in a file of
@@ -35,12 +50,23 @@ func readManifest(path string, text []byte) ([]setting, error) {
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return nil, fmt.Errorf("%s has no container of kube-vip: give the manifest of its DaemonSet or pod", path)
 		} else if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, fmt.Errorf("read %s: it is no YAML%s: give the manifest of kube-vip's DaemonSet or pod", path, lineOf(err))
 		}
 		if c := kubeVipContainer(&doc, 0); c != nil {
 			return settingsOf(path, c), nil
 		}
 	}
+}
+
+// lineOf returns where the parser stopped. The rest of what it says may repeat the file,
+// which may be any.
+func lineOf(err error) string {
+	_, rest, ok := strings.Cut(err.Error(), "yaml: line ")
+	number, _, _ := strings.Cut(rest, ":")
+	if _, bad := strconv.Atoi(number); !ok || bad != nil {
+		return ""
+	}
+	return " (line " + number + ")"
 }
 
 // kubeVipContainer looks for a container whose image is kube-vip's, below any object:
@@ -96,7 +122,11 @@ func settingsOf(path string, container *yaml.Node) []setting {
 		if v := entry(e, "value"); v != nil {
 			s.value = v.Value
 		}
+		s.elsewhere = s.value == "" && entry(e, "valueFrom") != nil
 		list = append(list, s)
+	}
+	for _, e := range items(container, "envFrom") {
+		list = append(list, setting{at: place{path, e.Line}, name: "envFrom", elsewhere: true})
 	}
 	return list
 }
@@ -105,24 +135,26 @@ func settingsOf(path string, container *yaml.Node) []setting {
 func flagsOf(path string, container *yaml.Node) []setting {
 	var list []setting
 	args := items(container, "args")
-	for i, a := range args {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
 		flag, ok := strings.CutPrefix(a.Value, "--")
 		if !ok {
 			continue
 		}
 		flag, value, given := strings.Cut(flag, "=")
+		switchName, isSwitch := switchNames[flag]
+		name, known := flagNames[flag]
 		switch {
 		case given:
-		case i+1 < len(args) && !strings.HasPrefix(args[i+1].Value, "-"):
+		case known && i+1 < len(args):
+			i++ // whatever it is: a password may begin with a dash
+			value = args[i].Value
+		case !isSwitch && i+1 < len(args) && !strings.HasPrefix(args[i+1].Value, "-"):
 			value = args[i+1].Value
 		default:
 			value = "true"
 		}
-		name, known := flagNames[flag]
-		if !known {
-			name = flag
-		}
-		list = append(list, setting{at: place{path, a.Line}, name: name, value: value})
+		list = append(list, setting{at: place{path, a.Line}, name: cmp.Or(name, switchName, flag), value: value})
 	}
 	return list
 }

@@ -7,13 +7,16 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vrrp"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the expected files anew")
@@ -61,7 +64,9 @@ func translate(t *testing.T, path string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan.VIPs[0].Choose(51, 0, "free")
+	if plan.VIPs[0].NeedsVRID() {
+		plan.VIPs[0].Choose(51, 0, "free")
+	}
 	return plan
 }
 
@@ -101,6 +106,9 @@ func meansTheSame(t *testing.T, plan *Plan, text []byte) {
 	if diff := cmp.Diff(want, cfg.VIPs, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("VIPs (-plan +file):\n%s", diff)
 	}
+	if diff := cmp.Diff(completed(plan.BGP), cfg.BGP, cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreUnexported(config.BGPPeer{})); diff != "" {
+		t.Errorf("BGP (-plan +file):\n%s", diff)
+	}
 	checks := plan.Checks
 	if len(checks) == 0 {
 		checks = config.Default().Checks
@@ -110,26 +118,48 @@ func meansTheSame(t *testing.T, plan *Plan, text []byte) {
 	}
 }
 
+// completed returns what a plan means where it leaves something to a default.
+func completed(plan *BGP) *config.BGP {
+	if plan == nil {
+		return nil
+	}
+	b := plan.BGP
+	b.DrainDelay = 2 * time.Second
+	b.Peers = slices.Clone(b.Peers)
+	for i := range b.Peers {
+		p := &b.Peers[i]
+		p.Port, p.ConnectRetry, p.LocalPreference = 179, time.Second, 100
+		p.HoldTime = max(p.HoldTime, 3*time.Second)
+		if p.Families == nil {
+			p.Families = []vrrp.Family{vrrp.FamilyOf(p.Address)}
+		}
+		p.WorseBy, p.WorseStep = config.WorseByPath, 4
+		if p.AS == b.LocalAS {
+			p.WorseBy, p.WorseStep = config.WorseByPreference, 30
+		}
+	}
+	return &b
+}
+
 // No secret of the files is repeated anywhere.
 func TestSecretsStay(t *testing.T) {
 	t.Chdir("testdata")
-	plan := translate(t, "k3s.conf")
-	text, err := plan.Render()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range plan.Notes {
-		text = append(text, n.String()...)
-	}
-	if strings.Contains(string(text), "s3cr3t") {
-		t.Error("it shows a password")
+	for _, path := range []string{"k3s.conf", "routed.yaml", "routedall.yaml"} {
+		plan := translate(t, path)
+		text, err := plan.Render()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := string(text) + saidOf(plan); strings.Contains(said, "s3cr3t") {
+			t.Errorf("%s: it shows a password:\n%s", path, said)
+		}
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	for name, tt := range map[string]struct{ file, text, want string }{
 		"no file":            {"", "", "no such file"},
-		"empty":              {"keepalived.conf", "", "no vrrp_instance that could be translated"},
+		"empty":              {"keepalived.conf", "", "has no vrrp_instance"},
 		"no address":         {"keepalived.conf", "vrrp_instance A {\n virtual_router_id 5\n}\n", "has no virtual_ipaddress"},
 		"another host's":     {"keepalived.conf", "@k3s2 vrrp_instance A {\n virtual_ipaddress { 198.51.100.1 }\n}\n", "it is for the host k3s2"},
 		"doubling":           {"keepalived.conf", doubling(), "more than"},
@@ -139,6 +169,7 @@ func TestRefusals(t *testing.T) {
 		"the cloud provider": {"kube-vip.yaml", "image: kube-vip-cloud-provider:v1\n", "has no container of kube-vip"},
 		"services only":      {"kube-vip.yaml", container("cp_enable", "false"), "cp_enable is false"},
 		"no address there":   {"kube-vip.yaml", container("vip_arp", "true"), "names no IP address"},
+		"BGP without a peer": {"kube-vip.yaml", container("address", "203.0.113.100", "bgp_enable", "true", "bgp_peers", "router:64600"), "names no router that could be translated"},
 		"a name":             {"kube-vip.yaml", container("address", "api.example.com"), `"api.example.com" is a name`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -171,6 +202,11 @@ func doubling() string {
 	return b.String() + "vrrp_instance $Y {\n}\n"
 }
 
-func container(name, value string) string {
-	return "spec:\n  containers:\n  - image: plndr/kube-vip:v0.3\n    env:\n    - name: " + name + "\n      value: \"" + value + "\"\n"
+// container returns a manifest with an environment of names and values.
+func container(env ...string) string {
+	text := "spec:\n  containers:\n  - image: plndr/kube-vip:v0.3\n    env:\n"
+	for pair := range slices.Chunk(env, 2) {
+		text += "    - name: " + pair[0] + "\n      value: \"" + pair[1] + "\"\n"
+	}
+	return text
 }

@@ -33,8 +33,9 @@ type place struct {
 
 // notes are collected while a file is translated. The same is said once.
 type notes struct {
-	list []Note
-	said map[string]bool
+	list     []Note
+	said     map[string]bool
+	gathered map[string]int // where in the list something is said of several things of a file
 }
 
 func (n *notes) add(at place, what, format string, args ...any) {
@@ -43,15 +44,40 @@ func (n *notes) add(at place, what, format string, args ...any) {
 
 // once adds a note unless this was said of the same thing before, wherever it stood.
 func (n *notes) once(at place, what, todo string) {
+	if n.isNew(what, todo) {
+		n.add(at, what, "%s", todo)
+	}
+}
+
+// gather adds a thing to the note that says the same of others of its file, so that there
+// is a line for each thing to do.
+func (n *notes) gather(at place, what, todo string) {
+	if !n.isNew(what, todo) {
+		return
+	}
+	key := at.file + "\x00" + todo
+	if i, ok := n.gathered[key]; ok {
+		n.list[i].What += ", " + what
+		return
+	}
+	if n.gathered == nil {
+		n.gathered = make(map[string]int)
+	}
+	n.gathered[key] = len(n.list)
+	n.add(at, what, "%s", todo)
+}
+
+// isNew tells whether this was not said of the same thing before, and remembers it.
+func (n *notes) isNew(what, todo string) bool {
 	key := what + "\x00" + todo
 	if n.said[key] {
-		return
+		return false
 	}
 	if n.said == nil {
 		n.said = make(map[string]bool)
 	}
 	n.said[key] = true
-	n.add(at, what, "%s", todo)
+	return true
 }
 
 // err returns the notes as one error.

@@ -18,6 +18,7 @@ const bare = "vipd puts a VIP without its subnet (/32, /128), and only where the
 type Plan struct {
 	Checks []config.Check // none: the K3s probe with its defaults
 	VIPs   []VIP
+	BGP    *BGP // nil: without
 	Hooks  []config.Hook
 	Notes  []Note
 }
@@ -30,6 +31,15 @@ type VIP struct {
 	Later          []netip.Addr      // to be added when the other program is gone from all servers
 	Why            map[string]string // by key: the comment above it
 }
+
+// BGP is a [bgp] in the making. What is zero is left to its default.
+type BGP struct {
+	config.BGP
+	Why map[string]string // by key, of [bgp] or [[bgp.peer]]: the comment above it
+}
+
+// NeedsVRID tells whether the VRID is still to be chosen; a route has none.
+func (v *VIP) NeedsVRID() bool { return v.Mode == config.ModeVRRP && v.VRID == 0 }
 
 // newVIP returns a VIP with vipd's defaults.
 func newVIP() VIP { return VIP{VIP: config.Default().VIPs[0], Why: make(map[string]string)} }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vrrp"
 )
 
 // Render returns the plan as a commented vipd.toml. Values that are vipd's defaults
@@ -25,6 +26,9 @@ func (p *Plan) Render() ([]byte, error) {
 	}
 	for _, v := range p.VIPs {
 		b.vip(v)
+	}
+	if p.BGP != nil {
+		b.bgp(p.BGP)
 	}
 	for _, h := range p.Hooks {
 		b.hook(h)
@@ -65,6 +69,10 @@ func (b *builder) vip(v VIP) {
 	b.why = v.Why
 	b.line("\n[[vip]]")
 	b.entry("name", quote(v.Name))
+	if v.Mode == config.ModeBGP {
+		b.route(v)
+		return
+	}
 	b.entry("addresses", addressList(v.Addresses))
 	if len(v.Later) > 0 {
 		b.line("# When vipd runs on all servers, add to addresses: " + strings.Trim(addressList(v.Later), "[]"))
@@ -94,6 +102,58 @@ func (b *builder) vip(v VIP) {
 	}
 	if v.Checksum != usual.Checksum {
 		b.entry("checksum", quote(string(v.Checksum)))
+	}
+}
+
+// route writes the rest of a VIP that is announced by BGP.
+func (b *builder) route(v VIP) {
+	b.entry("mode", quote(string(v.Mode)))
+	b.entry("addresses", addressList(v.Addresses))
+	if v.Interface != "lo" {
+		b.entry("interface", quote(v.Interface))
+	}
+}
+
+func (b *builder) bgp(g *BGP) {
+	b.why = g.Why
+	b.line("\n[bgp]")
+	b.entry("local_as", fmt.Sprint(g.LocalAS))
+	b.address("router_id", g.RouterID)
+	for _, p := range g.Peers {
+		b.bgpPeer(p)
+	}
+}
+
+func (b *builder) bgpPeer(p config.BGPPeer) {
+	b.line("\n[[bgp.peer]]")
+	b.address("address", p.Address)
+	b.entry("as", fmt.Sprint(p.AS))
+	b.address("source", p.Source)
+	if p.Password.File != "" {
+		b.entry("password_file", quote(p.Password.File))
+	}
+	if p.Multihop > 0 {
+		b.entry("multihop", fmt.Sprint(p.Multihop))
+	}
+	if p.HoldTime > 0 {
+		b.entry("hold_time", spell(p.HoldTime))
+	}
+	if p.Keepalive > 0 {
+		b.entry("keepalive", spell(p.Keepalive))
+	}
+	if len(p.Families) > 0 {
+		b.entry("families", list(p.Families, quoteFamily))
+	}
+	b.address("next_hop_ipv4", p.NextHop4)
+	b.address("next_hop_ipv6", p.NextHop6)
+}
+
+func quoteFamily(f vrrp.Family) string { return quote(strings.ToLower(f.String())) }
+
+// address writes a key, if there is an address for it.
+func (b *builder) address(key string, a netip.Addr) {
+	if a.IsValid() {
+		b.entry(key, quote(a.String()))
 	}
 }
 

@@ -26,6 +26,11 @@ func (in *initFlags) oneSource(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("address") {
 		return usageError{errors.New("--address is for a new setup: the translated file has the addresses")}
 	}
+	for _, name := range []string{"mode", "local-as", "peer"} {
+		if cmd.Flags().Changed(name) {
+			return usageError{fmt.Errorf("--%s is for a new setup: the translated file says whether it is BGP, and with whom", name)}
+		}
+	}
 	for _, name := range []string{"interface", "vrid", "priority", "advert-interval"} {
 		if in.fromKeepalived != "" && cmd.Flags().Changed(name) {
 			return usageError{fmt.Errorf("--%s is not for --from-keepalived: change the file that it writes", name)}
@@ -36,7 +41,7 @@ func (in *initFlags) oneSource(cmd *cobra.Command) error {
 
 // translate makes the configuration from another program's, and prints what was lost.
 func (in *initFlags) translate(cmd *cobra.Command) ([]byte, error) {
-	plan, err := in.plan()
+	plan, err := in.plan(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +58,7 @@ func (in *initFlags) translate(cmd *cobra.Command) ([]byte, error) {
 	return text, nil
 }
 
-func (in *initFlags) plan() (*migrate.Plan, error) {
+func (in *initFlags) plan(cmd *cobra.Command) (*migrate.Plan, error) {
 	if in.fromKeepalived != "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -65,6 +70,11 @@ func (in *initFlags) plan() (*migrate.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range []string{"vrid", "priority", "advert-interval"} {
+		if plan.BGP != nil && cmd.Flags().Changed(name) {
+			return nil, usageError{fmt.Errorf("--%s is for VRRP, and %s has BGP: leave it out", name, in.fromKubeVip)}
+		}
+	}
 	plan.VIPs[0].Override(in.wish.Interface, in.wish.VRID, in.wish.Priority, in.wish.AdvertInterval)
 	return plan, nil
 }
@@ -73,7 +83,7 @@ func (in *initFlags) plan() (*migrate.Plan, error) {
 func chooseVRIDs(ctx context.Context, plan *migrate.Plan) error {
 	for i := range plan.VIPs {
 		v := &plan.VIPs[i]
-		if v.VRID != 0 {
+		if !v.NeedsVRID() {
 			continue
 		}
 		draft, err := agent.Discover(ctx, agent.Wish{Addresses: v.Addresses, Interface: v.Interface})

@@ -42,7 +42,7 @@ Exits 78 if the configuration is bad.`,
 				level = slog.LevelDebug
 			}
 			log := slog.New(systemd.NewLogHandler(os.Stderr, level))
-			beFrugal()
+			defer beFrugal()()
 			inherited := systemd.Inherited()
 			if err := systemd.LockMemory(); err != nil {
 				log.Debug("the agent's memory is not locked", "error", err)

@@ -11,7 +11,7 @@ import (
 // its source, the other's are free.
 var (
 	ofAgent    = []string{"control.sock", "state.json", "history.jsonl"}
-	ofOperator = regexp.MustCompile(`^(/etc/vipd/(vipd\.toml|keys(/[\w-]+)?|ca\.crt|client\.(crt|key))|/run/vipd(/metrics\.sock)?|` +
+	ofOperator = regexp.MustCompile(`^(/etc/vipd/(vipd\.toml|keys(/[\w.-]+)?|ca\.crt|client\.(crt|key))|/run/vipd(/metrics\.sock)?|` +
 		`/etc/systemd/system/vipd(-handover)?\.service\.d(/[\w-]+\.conf)?|/usr/local/bin/[\w-]+)$`)
 )
 

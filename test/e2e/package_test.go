@@ -72,8 +72,13 @@ func (x *trial) put(n *node, d deb) (path, version string) {
 	x.must(err)
 	path = "/root/" + filepath.Base(file)
 	x.must(n.CopyIn(file, path))
-	_, version, _ = strings.Cut(strings.TrimSuffix(filepath.Base(file), "_amd64.deb"), "_")
-	return path, version
+	return path, versionOf(filepath.Base(file))
+}
+
+// versionOf returns the version of a package by the name of its file.
+func versionOf(name string) string {
+	_, version, _ := strings.Cut(strings.TrimSuffix(name, "_amd64.deb"), "_")
+	return version
 }
 
 // apt is what an operator calls, without the questions.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -66,14 +65,24 @@ func (s *session) parts() []play {
 		{"All servers lose the datastore", s.datastoreLostOnAll},
 		{"The network cable of the holder", s.linkLost},
 		{"The holder loses its power", s.powerLost},
+		{"The network is split", s.parted},
 		{"The agent is killed", s.agentKilled},
+		{"The agent hangs", s.agentHangs},
 		{"Somebody stopped the agent", s.agentStopped},
 		{"Maintenance: drain and resume", s.drained},
+		{"K3s is restarted", s.k3sRestarted},
+		{"K3s does not start again", s.k3sFails},
 		{"The holder is rebooted", s.rebooted},
+		{"The agent is restarted", s.agentRestarted},
+		{"A mistake in vipd.toml", s.mistaken},
 		{"A wrong interface in vipd.toml", s.wrongInterface},
 		{"A stranger uses the VRID", s.vridTaken},
 		{"A firewall drops VRRP on one server", s.filtered},
 		{"Another host has the VIP's address", s.addressTaken},
+		{"The network manager, and somebody's script", s.addressDeleted},
+		{"A server leaves, and comes back", s.removed},
+		{"Another VIP", s.anotherVIP},
+		{"A new version", s.upgraded},
 		{"The night on one server", s.lookBack},
 	}
 }
@@ -242,6 +251,26 @@ func (s *session) powerLost() {
 	s.shows(h, "sudo vipd status", `Backup +`+now.address())
 }
 
+func (s *session) parted() {
+	h, _ := s.holds()
+	s.say("A switch fails: %s is alone on its half of the network. Each half has the VIP.", h.name)
+	join := s.splitTo("apart", h)
+	now := s.successor(h)
+	s.answers(now)
+	s.shows(h, "sudo vipd status", `Active +this node`)
+	s.shows(now, "sudo vipd status", `Active +this node`, h.address()+` fell silent`)
+	s.say("The switch is replaced. The two agree, and the loser says so.")
+	join()
+	s.until("the site to be normal", func(ctx context.Context) error { return s.isNormal(ctx, (*node).status) })
+	winner, _ := s.holds()
+	loser := h
+	if winner == h {
+		loser = now
+	}
+	s.answers(winner)
+	s.shows(loser, "sudo vipd history -n 1", `Active -> Backup +.*`+winner.address())
+}
+
 func (s *session) agentKilled() {
 	h, _ := s.holds()
 	before := s.restarts(h)
@@ -250,16 +279,29 @@ func (s *session) agentKilled() {
 	s.answers(now)
 	s.shows(now, "sudo vipd history -n 2", `Backup -> Active +`+h.address()+` (left|fell silent)`)
 	s.say("systemd starts it again after a second.")
-	s.until("the agent to be back", func(context.Context) error {
-		if s.restarts(h) == before {
-			return errors.New("it is not")
-		}
-		return nil
-	})
-	s.until("it to hear the Active", s.hearsActive(h))
-	s.ranks(h, "ready")
+	s.comesBack(h, before)
 	s.shows(h, "sudo vipd history -n 5", `Initialize -> Backup`)
 	s.shows(h, "sudo vipd doctor", `0 errors`)
+}
+
+func (s *session) agentHangs() {
+	h, _ := s.holds()
+	before := s.restarts(h)
+	s.types(h, "sudo systemctl kill --signal=STOP --kill-whom=main vipd")
+	now := s.successor(h)
+	s.shows(now, "sudo vipd status", `Active +this node`, h.address()+` (left|fell silent)`)
+	s.answers(now)
+	s.say("systemd's watchdog ends it, and systemd starts it again.")
+	s.comesBack(h, before)
+	s.shows(h, "sudo vipd history -n 3", `Initialize -> Backup`)
+}
+
+// comesBack waits until systemd has started an agent again and it takes part.
+func (s *session) comesBack(n *node, before string) {
+	s.Helper()
+	s.restarted(n, before)
+	s.until("it to hear the Active", s.hearsActive(n))
+	s.ranks(n, "ready")
 }
 
 func (s *session) agentStopped() {
@@ -292,6 +334,128 @@ func (s *session) rebooted() {
 	s.shows(now, "sudo vipd history -n 1", `Backup -> Active +`+h.address()+` (ranks as down|left)`)
 	s.ranks(h, "ready")
 	s.shows(h, "sudo vipd status", `Backup +`+now.address())
+}
+
+func (s *session) k3sRestarted() {
+	h, _ := s.holds()
+	s.say("For an upgrade of K3s, or a change of its configuration.")
+	s.shows(h, "sudo systemctl restart k3s", `^$`)
+	now := s.successor(h)
+	s.answers(now)
+	s.ranks(h, "ready")
+	s.shows(h, "sudo vipd history -n 5", `handing over: K3s is about to be stopped`, `Active -> Backup`, `drain for a stop of K3s is over`)
+	s.shows(h, "sudo vipd status", `API server: ready`, `Backup +`+now.address())
+}
+
+func (s *session) k3sFails() {
+	h, _ := s.holds()
+	s.say("A flag of K3s is misspelt.")
+	s.must(h.setFlags("--start-scale=no-number"))
+	defer func() { s.must(h.setFlags("")) }()
+	s.types(h, "sudo systemctl restart k3s")
+	now := s.successor(h)
+	s.ranks(h, "down")
+	s.shows(h, "sudo vipd status", `API server: down`, `Backup +`+now.address())
+	s.shows(h, "sudo vipd doctor", `api-unreachable`)
+	s.answers(now)
+	s.say("It is mended, and systemd, which tries again and again, has success.")
+	s.must(h.setFlags(""))
+	s.ranks(h, "ready")
+	s.shows(h, "sudo vipd history -n 2", `(down -> ready|is over)`)
+}
+
+func (s *session) agentRestarted() {
+	h, _ := s.holds()
+	s.types(h, "sudo systemctl restart vipd")
+	s.shows(h, "sudo vipd history -n 1", `Initialize -> Active +the agent was restarted and goes on`)
+	s.shows(h, "sudo systemctl reload vipd", `^$`)
+	s.shows(h, "sudo vipd status", `Active +this node`)
+	s.answers(h)
+}
+
+func (s *session) mistaken() {
+	h, _ := s.holds()
+	s.types(h, `echo 'prority = 250' | sudo tee -a /etc/vipd/vipd.toml`)
+	s.shows(h, "sudo vipd check", `vipd\.toml:\d+: `, `prority`)
+	s.shows(h, "sudo systemctl reload vipd", `failed`)
+	s.shows(h, "sudo journalctl -u vipd -n 3 -o cat", `nothing was changed`)
+	s.shows(h, "sudo vipd status", `Active +this node`)
+	s.say("Who restarts it all the same has the VIP elsewhere.")
+	s.shows(h, "sudo systemctl restart vipd", `failed`)
+	now := s.successor(h)
+	s.answers(now)
+	s.shows(h, "sudo vipd status", `systemctl`)
+	s.shows(h, "sudo vipd doctor", `prority`)
+	s.types(h, `sudo sed -i '/^prority/d' /etc/vipd/vipd.toml`)
+	s.shows(h, "sudo systemctl start vipd", `^$`)
+	s.ranks(h, "ready")
+	s.shows(h, "sudo vipd status", `Backup +`+now.address())
+}
+
+func (s *session) addressDeleted() {
+	h, _ := s.holds()
+	s.say("systemd-networkd was told above to leave addresses of others alone. A script that does not know better is not.")
+	s.shows(h, "sudo networkctl reconfigure eth0", `^$`)
+	both := h.address() + `/24.* 198\.51\.100\.100/32`
+	s.until("both addresses to be there", func(ctx context.Context) error { return s.isNormal(ctx, (*node).status) })
+	s.shows(h, "ip -brief address show eth0", both)
+	s.types(h, "sudo ip address delete 198.51.100.100/32 dev eth0")
+	s.until("the VIP to be back", func(ctx context.Context) error { return s.isNormal(ctx, (*node).status) })
+	s.shows(h, "ip -brief address show eth0", both)
+	s.shows(h, "sudo vipd history -n 1")
+	s.answers(h)
+}
+
+func (s *session) removed() {
+	h, _ := s.holds()
+	s.shows(h, "sudo vipd drain --wait", `holds no VIP`)
+	now := s.successor(h)
+	s.types(h, "sudo systemctl disable --now vipd")
+	s.answers(now)
+	s.shows(now, "sudo vipd status", `Active +this node`)
+	s.say("Its drain outlives the agent. It would be over with a reboot.")
+	s.types(h, "sudo systemctl enable --now vipd")
+	s.shows(h, "sudo vipd status", `DRAINED`)
+	s.shows(h, "sudo vipd resume", `resumed|part`)
+	s.ranks(h, "ready")
+	s.shows(h, "sudo vipd doctor", `0 errors`)
+}
+
+const another = `\n[[vip]]\nname = "new"\naddresses = ["198.51.100.101"]\nvrid = 101\n`
+
+func (s *session) anotherVIP() {
+	s.say("Clients are to move from one address to another at their leisure.")
+	for _, n := range s.nodes {
+		s.types(n, `printf '`+another+`' | sudo tee -a /etc/vipd/vipd.toml >/dev/null`)
+		s.shows(n, "sudo vipd reload", `added: 1`)
+	}
+	s.until("each to have one holder", func(ctx context.Context) error { return s.isNormal(ctx, (*node).status) })
+	h, _ := s.holds()
+	s.shows(h, "sudo vipd status", `k3s +198\.51\.100\.100`, `new +198\.51\.100\.101`)
+	s.say("And back.")
+	for _, n := range s.nodes {
+		s.types(n, `sudo sed -i '/^\[\[vip\]\]/{N;/"new"/{N;N;d}}' /etc/vipd/vipd.toml`)
+		s.shows(n, "sudo vipd reload", `removed: 1`)
+	}
+}
+
+func (s *session) upgraded() {
+	s.say("One server after the other, in any order. The VIP stays where it is.")
+	before, _ := s.holds()
+	file, err := later.file()
+	s.must(err)
+	name := filepath.Base(file)
+	for _, n := range s.nodes {
+		s.must(n.CopyIn(file, "/home/admin/"+name))
+		s.installs(n, "sudo apt install ./"+name)
+		s.isVersion(n, versionOf(name))
+	}
+	h, _ := s.holds()
+	if h != before {
+		s.Errorf("the VIP has moved from %s to %s", before.name, h.name)
+	}
+	s.shows(h, "sudo vipd history -n 2", `Initialize -> Active +the agent was restarted and goes on`)
+	s.answers(h)
 }
 
 func (s *session) wrongInterface() {
