@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"unicode"
@@ -107,7 +108,19 @@ func (r *report) syntax(err error, data []byte) {
 	last := 1 + strings.Count(strings.TrimSuffix(string(data), "\n"), "\n")
 	line := min(max(pe.Position.Line, 1), last)
 	msg := strings.Map(visible, strings.TrimSuffix(pe.Message, "."))
-	r.add(line, "", "not valid TOML: %s%s", msg, quotesHint(msg))
+	r.add(line, "", "not valid TOML: %s%s", quotation.ReplaceAllStringFunc(msg, discreet), quotesHint(msg))
+}
+
+// quotation is a piece of the file in a message of the parser.
+var quotation = regexp.MustCompile(`"[^"]*"`)
+
+// discreet keeps from a log what may be a secret that somebody wrote into the file: all
+// but an address or a number.
+func discreet(quoted string) string {
+	if len(quoted) <= len(`"255.255.255.255/32"`) && strings.Trim(quoted, `"0123456789.:/`) == "" {
+		return quoted
+	}
+	return `"..."`
 }
 
 // visible keeps control characters of the file from the operator's terminal.

@@ -22,6 +22,10 @@ func Socket(runtimeDir string) string { return filepath.Join(runtimeDir, "contro
 // version, or something else, at the other end.
 type Client struct{ socket string }
 
+// ErrInterrupted says that the context of a call was cancelled before the answer came.
+// What was asked for may be done or not.
+var ErrInterrupted = errors.New("interrupted before the agent had answered")
+
 // NewClient returns a client of the agent whose control socket it is.
 func NewClient(socket string) *Client { return &Client{socket: socket} }
 
@@ -124,7 +128,7 @@ func (c *Client) explain(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.EAGAIN): // too many wait already
 		return fmt.Errorf("the agent does not answer on %s: see: systemctl status vipd", c.socket)
 	case errors.Is(err, context.Canceled):
-		return errors.New("interrupted before the agent had answered")
+		return ErrInterrupted
 	case errors.Is(err, errNotHTTP), errors.Is(err, errTooLong):
 		return c.misunderstood(err)
 	case brokenOff(err):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,6 +28,9 @@ vipd-handover.service does that whenever systemd stops or restarts K3s.`,
 			ctx, cancel := context.WithTimeout(cmd.Context(), patience(o))
 			defer cancel()
 			res, err := control.NewClient(control.Socket(p.runtimeDir)).Drain(ctx, o)
+			if errors.Is(err, control.ErrInterrupted) {
+				return fmt.Errorf("%w: the drain may be in force; end it with: vipd resume", err)
+			}
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ firewall drops.`,
 	}
 	f := cmd.Flags()
 	f.Var(filled{&o.Interface}, "interface", "the `interface` (default: those of the VIPs, else that of the default route)")
-	f.Var(number[uint8]{&o.VRID, 1, 255}, "vrid", "show this VRID only (`number`)")
+	f.Var(number[uint8]{&o.VRID, 1, 255}, "vrid", "show this VRID only")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as docs/watch.schema.json describes it")
 	f.Var(filled{&o.Write}, "write", "record what is heard in a pcap `file`, which must not exist")
 	f.Var(number[int]{&o.Count, 1, most}, "count", "end after this `number` of packets")
