@@ -32,25 +32,28 @@ func TestFlood(t *testing.T) {
 	c := start(t, 2, binaries, secured(t, "monotonic"))
 	s := stranger(t, c)
 	wrong := vrrp.NewSigner(vrrp.Key{ID: 1, Secret: make([]byte, 32)}, vrrp.ReplayMonotonic, time.Second)
-	var forged, unsigned [][]byte
+	var forged, forged6, unsigned [][]byte
 	for i := range 256 {
 		src := netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
 		forged = append(forged, s.advert(src, 255, wrong))
 		unsigned = append(unsigned, s.advert(src, 255, nil))
+		forged6 = append(forged6, s.advert(netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 14: 0xff, 15: byte(i)}), 255, wrong))
 	}
 	tests := []struct {
 		name    string
 		frames  [][]byte
+		family  string // of the counter
 		counter string
 		bound   float64
 		stolen  bool // clients believe it
 	}{
-		{"wrong HMAC", forged, "auth-bad-hmac", 0.9, false},
-		{"unsigned", unsigned, "auth-missing", 0.9, false},
-		{"ARP requests for the VIP", s.arpRequests(), "", 0.15, false},
-		{"ARP of others", s.arpOthers(), "", 0.15, false},
-		{"neighbour advertisements", s.naOthers(), "", 0.15, false},
-		{"ARP claims of the VIP", [][]byte{s.arp(arp.OperationRequest, cluster.VIP4, cluster.VIP4)}, "", 0.15, true},
+		{"wrong HMAC", forged, "IPv4", "auth-bad-hmac", 0.9, false},
+		{"wrong HMAC, IPv6", forged6, "IPv6", "auth-bad-hmac", 0.9, false},
+		{"unsigned", unsigned, "IPv4", "auth-missing", 0.9, false},
+		{"ARP requests for the VIP", s.arpRequests(), "", "", 0.15, false},
+		{"ARP of others", s.arpOthers(), "", "", 0.15, false},
+		{"neighbour advertisements", s.naOthers(), "", "", 0.15, false},
+		{"ARP claims of the VIP", [][]byte{s.arp(arp.OperationRequest, cluster.VIP4, cluster.VIP4)}, "", "", 0.15, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,8 +72,11 @@ func TestFlood(t *testing.T) {
 				if share > tt.bound {
 					t.Errorf("%s took %.0f %% of a core, want at most %.0f", server.Name, 100*share, 100*tt.bound)
 				}
-				if tt.counter != "" && counters(t, server, "IPv4")[tt.counter] < floodLeast/4 {
-					t.Errorf("%s counted %d of %d", server.Name, counters(t, server, "IPv4")[tt.counter], sent)
+				if tt.counter == "" {
+					continue
+				}
+				if n := counters(t, server, tt.family)[tt.counter]; n < floodLeast/4 {
+					t.Errorf("%s counted %d of %d", server.Name, n, sent)
 				}
 			}
 			if tt.stolen {
