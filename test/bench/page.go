@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,19 +17,24 @@ const (
 	markEnd   = "<!-- end -->"
 )
 
-// publish writes the report and its pictures.
+// publish writes the report and its pictures, and the table of the README beside docs.
 func (b *book) publish(docs string) error {
-	page := filepath.Join(docs, "benchmarks.md")
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
+	files := make(map[string]string)
+	for page, written := range map[string]string{
+		filepath.Join(docs, "benchmarks.md"):   b.tables(),
+		filepath.Join(docs, "..", "README.md"): "\n" + b.summary() + "\n",
+	} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		head, rest, found := strings.Cut(string(text), markBegin)
+		_, tail, closed := strings.Cut(rest, markEnd)
+		if !found || !closed {
+			return fmt.Errorf("write the report: %s has no place for it, between %q and %q", page, markBegin, markEnd)
+		}
+		files[page] = head + markBegin + written + markEnd + tail
 	}
-	head, rest, found := strings.Cut(string(text), markBegin)
-	_, tail, closed := strings.Cut(rest, markEnd)
-	if !found || !closed {
-		return fmt.Errorf("write the report: %s has no place for it, between %q and %q", page, markBegin, markEnd)
-	}
-	files := map[string]string{page: head + markBegin + b.tables() + markEnd + tail}
 	for name, draw := range map[string]func() *draw.Picture{"failover.svg": b.timeline, "outage.svg": b.outageChart, "cost.svg": b.costChart} {
 		files[filepath.Join(docs, name)] = draw().String()
 	}
@@ -89,6 +95,35 @@ func table(head []string, rows [][]string) string {
 		line(r)
 	}
 	return out.String()
+}
+
+// summary is for how long a client got no answer, in the median, where it matters most.
+func (b *book) summary() string {
+	var rows [][]string
+	for _, f := range []struct{ words, name string }{
+		{"the API server crashes", "API killed"},
+		{"the API server hangs", "API hangs"},
+		{"the node dies", "node death"},
+		{"the agent is stopped, the node drained", "graceful stop"},
+	} {
+		row := []string{f.words}
+		for _, e := range []string{vipdDefault, peerDefault, peerFast} {
+			row = append(row, gap(b.Faults[f.name][e]))
+		}
+		rows = append(rows, row)
+	}
+	return table([]string{"", "vipd", "keepalived", "keepalived, tuned"}, rows)
+}
+
+// gap is the median outage in seconds, or none where every connection was answered.
+func gap(samples []sample) string {
+	if len(samples) == 0 {
+		return "?"
+	}
+	if slices.IndexFunc(samples, func(s sample) bool { return s.Failed > 0 || s.Resets > 2 }) < 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.2g s", spreadOf(column(samples, outage)).median.Seconds())
 }
 
 func (b *book) goalTable() string {

@@ -58,14 +58,12 @@ func TestGoals(t *testing.T) {
 }
 
 func TestPublish(t *testing.T) {
-	b, docs := example(t), t.TempDir()
+	b := example(t)
+	if err := b.publish(places(t, "no place\n")); err == nil {
+		t.Error("published where there is no place")
+	}
+	docs := places(t, "before\n"+markBegin+"yesterday\n"+markEnd+"after\n")
 	page := filepath.Join(docs, "benchmarks.md")
-	if err := b.publish(docs); err == nil {
-		t.Error("published without a page")
-	}
-	if err := os.WriteFile(page, []byte("before\n"+markBegin+"yesterday\n"+markEnd+"after\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	if err := b.publish(docs); err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +82,24 @@ func TestPublish(t *testing.T) {
 	wellFormed(t, docs, "failover.svg", "outage.svg", "cost.svg")
 }
 
-// Results that are not there leave a picture empty, not broken.
-func TestPublishNothing(t *testing.T) {
-	docs := t.TempDir()
-	if err := os.WriteFile(filepath.Join(docs, "benchmarks.md"), []byte(markBegin+markEnd), 0o644); err != nil {
+// places makes the pages of a report, with a text, and returns their directory.
+func places(t *testing.T, text string) (docs string) {
+	t.Helper()
+	docs = filepath.Join(t.TempDir(), "docs")
+	if err := os.Mkdir(docs, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for _, path := range []string{filepath.Join(docs, "benchmarks.md"), filepath.Join(docs, "..", "README.md")} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return docs
+}
+
+// Results that are not there leave a picture empty, not broken.
+func TestPublishNothing(t *testing.T) {
+	docs := places(t, markBegin+markEnd)
 	if err := (&book{}).publish(docs); err != nil {
 		t.Fatal(err)
 	}
@@ -131,5 +141,36 @@ func TestBookKeeps(t *testing.T) {
 	again.strain(strain{Agent: vipdDefault, Interval: 10}, true)
 	if n := len(again.Strains); n != 1 {
 		t.Errorf("%d results of an agent that was begun anew", n)
+	}
+}
+
+// What the README says is what was measured.
+func TestReadme(t *testing.T) {
+	b, err := openBook("../../docs/benchmarks.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), markBegin+"\n"+b.summary()+"\n"+markEnd) {
+		t.Errorf("README.md does not say what was recorded (go run ./test/bench -draw):\n%s", b.summary())
+	}
+}
+
+func TestGap(t *testing.T) {
+	for name, tt := range map[string]struct {
+		samples []sample
+		want    string
+	}{
+		"nothing measured":  {nil, "?"},
+		"nothing lost":      {[]sample{{Outage: 7 * time.Millisecond, Resets: 1}}, "none"},
+		"one in three lost": {[]sample{{Outage: 7 * time.Millisecond}, {Outage: 30 * time.Millisecond, Failed: 1}, {Outage: 31 * time.Millisecond}}, "0.03 s"},
+		"long":              {[]sample{{Outage: 2245 * time.Millisecond, Resets: 1000}}, "2.2 s"},
+	} {
+		if got := gap(tt.samples); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
