@@ -268,13 +268,17 @@ func (a *Agent) spawn(f func() error) {
 
 // capable says in one line what the process lacks.
 func capable() error {
+	return permitted(map[string]int{"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW})
+}
+
+func permitted(capabilities map[string]int) error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&hdr, &data[0]); err != nil {
 		return fmt.Errorf("read the capabilities: %w", err)
 	}
 	var missing []string
-	for name, bit := range map[string]int{"CAP_NET_ADMIN": unix.CAP_NET_ADMIN, "CAP_NET_RAW": unix.CAP_NET_RAW} {
+	for name, bit := range capabilities {
 		if data[bit/32].Effective&(1<<(bit%32)) == 0 {
 			missing = append(missing, name)
 		}

@@ -58,33 +58,14 @@ func outranked(t vrrp.Transition, unfit string) string {
 // explainRefusal says in words why a packet was refused, with the remedy where
 // there is one. Empty: nothing that an operator could mend.
 func explainRefusal(src netip.Addr, r vrrp.Reason, p *vrrp.Packet) string {
-	switch r {
-	case vrrp.BadTTL:
-		return fmt.Sprintf("%s sends advertisements with a TTL that is not 255: they are forged or were routed", src)
-	case vrrp.BadVersion:
-		return fmt.Sprintf("%s speaks VRRP version %d for VRID %d: set it to version 3 (keepalived: vrrp_version 3)", src, p.Version, p.VRID)
-	case vrrp.BadDestination:
-		return fmt.Sprintf("%s sends to the wrong place: some routers here use unicast peers and others multicast, or peers lacks %s", src, src)
-	case vrrp.BadChecksum:
-		return fmt.Sprintf("advertisements of %s arrive with a wrong checksum", src)
-	case vrrp.BadInterval:
-		return fmt.Sprintf("%s advertises an interval of zero", src)
-	case vrrp.AuthMissing:
-		return fmt.Sprintf("%s does not sign its advertisements: give it the [auth] of this node, or set mode to \"permissive\" until all have it", src)
-	case vrrp.AuthUnexpected:
-		return fmt.Sprintf("%s signs its advertisements and this node has no [auth]: give it mode = \"receive-only\" and the keys first", src)
-	case vrrp.AuthStale:
-		return fmt.Sprintf("the clock of %s is too far from ours: check time synchronisation on both", src)
-	case vrrp.AuthUnknownKey:
-		return fmt.Sprintf("%s signs with a key that is not in auth.keys here", src)
-	case vrrp.AuthBadHMAC:
-		return fmt.Sprintf("%s signs with a key of the right id and the wrong bytes, or is a forger", src)
-	case vrrp.AuthReplay:
-		return fmt.Sprintf("old advertisements of %s were sent again: somebody replays them", src)
-	case vrrp.BadLength, vrrp.BadType, vrrp.BadAddressCount, vrrp.AuthMalformed:
-		return fmt.Sprintf("%s sends malformed packets: %s", src, r)
+	fault, remedy := r.Explain(src.String())
+	if r == vrrp.BadVersion {
+		fault = fmt.Sprintf("%s speaks VRRP version %d for VRID %d", src, p.Version, p.VRID)
 	}
-	return ""
+	if fault == "" {
+		return ""
+	}
+	return fault + ": " + remedy
 }
 
 // explainNotice says in words what is odd about an accepted packet.

@@ -121,7 +121,7 @@ func (a *Agent) saveState(restarting bool) error {
 		}
 		s.Routers[i.String()] = saved
 	}
-	s.Routes, s.Sessions = a.savedRoutes(), a.sessions
+	s.Routes, s.Sessions, s.RouterID = a.savedRoutes(), a.sessions, a.state.RouterID
 	a.mu.Unlock()
 	return a.write(s, restarting)
 }

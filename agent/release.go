@@ -3,10 +3,15 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
@@ -20,6 +25,10 @@ import (
 //
 // An agent that is being restarted left its addresses for its successor: they stay.
 func Release(ctx context.Context, configPath, runtimeDir string) ([]string, error) {
+	// Without CAP_NET_RAW nobody is told, but the addresses go.
+	if err := permitted(map[string]int{"CAP_NET_ADMIN": unix.CAP_NET_ADMIN}); err != nil {
+		return nil, err
+	}
 	c, err := newClock()
 	if err != nil {
 		return nil, err
@@ -60,7 +69,7 @@ func Release(ctx context.Context, configPath, runtimeDir string) ([]string, erro
 func configured(path string) ([]config.VIP, error) {
 	cfg, err := config.Load(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("only what the agent had saved was taken off: %w", err)
 	}
 	return cfg.VIPs, nil
 }
@@ -68,6 +77,9 @@ func configured(path string) ([]config.VIP, error) {
 // forget leaves of the state what survives a stop. The farewell used sequences beyond
 // those that were saved, but no more than time has for: see sequencesAt.
 func forget(saved state, runtimeDir string) error {
+	if _, err := os.Stat(runtimeDir); errors.Is(err, fs.ErrNotExist) {
+		return nil // no agent ever ran
+	}
 	return state{
 		BootID: saved.BootID, Drained: saved.Drained, Saved: saved.Saved,
 		Marks: saved.Marks, Sequences: saved.Sequences, ClockAhead: saved.ClockAhead,

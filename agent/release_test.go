@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,44 @@ func TestReleaseEachByItself(t *testing.T) {
 	}
 	if assigned("198.51.100.101") || assigned("198.51.100.103") {
 		t.Error("addresses are left")
+	}
+}
+
+// Who may not take an address off is told so at once, in a line, and nothing is done.
+func TestReleaseMayNot(t *testing.T) {
+	wired(t)
+	configPath, dir := died(t, 1, func(*state) {})
+	before, err := os.ReadFile(statePath(dir))
+	must(t, err)
+	said := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and with it ends the thread
+		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var none [2]unix.CapUserData
+		if err := unix.Capset(&hdr, &none[0]); err != nil {
+			said <- err
+			return
+		}
+		_, err := Release(t.Context(), configPath, dir)
+		said <- err
+	}()
+	if err := <-said; err == nil || err.Error() != "no permission: CAP_NET_ADMIN missing: run vipd as root, or with these capabilities" {
+		t.Errorf("%v", err)
+	}
+	after, err := os.ReadFile(statePath(dir))
+	must(t, err)
+	if string(after) != string(before) || !assigned("198.51.100.101") {
+		t.Error("something was done")
+	}
+}
+
+// Where no agent ever ran there is no state to forget.
+func TestReleaseWithoutDirectory(t *testing.T) {
+	wired(t)
+	configPath, dir := died(t, 1, func(*state) {})
+	did, err := Release(t.Context(), configPath, filepath.Join(dir, "none"))
+	if err != nil {
+		t.Errorf("%q, %v", did, err)
 	}
 }
 

@@ -169,7 +169,7 @@ func (r *route) announce(s bgp.Standing) {
 		rank = vrrp.MaxPriority - r.cfg.Priority
 	}
 	for _, a := range r.addrs {
-		r.speaker.Announce(bgp.Route{Addr: a, Standing: s, Rank: rank})
+		r.speaker.Announce(bgp.Route{Addr: a, Standing: s, Rank: rank, Ranked: !r.cfg.Spread})
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/vipd/vipd/bgp"
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/systemd"
 	"github.com/vipd/vipd/vip"
 	"github.com/vipd/vipd/vrrp"
 )
@@ -170,6 +174,57 @@ func TestSpeakerPeer(t *testing.T) {
 		if p := speakerPeer(b, c.peer); p.TTL != c.ttl || p.LeastTTL != c.least {
 			t.Errorf("%+v: TTL %d, at least %d", c.peer, p.TTL, p.LeastTTL)
 		}
+	}
+}
+
+// TestSpeakerIsConfiguredInTheEnd: what kept the sessions from following a reload is said,
+// and tried again.
+func TestSpeakerIsConfiguredInTheEnd(t *testing.T) {
+	secret := filepath.Join(t.TempDir(), "password")
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &Agent{
+		record: newRecorder(slog.New(slog.DiscardHandler)), opts: Options{Notifier: &systemd.Notifier{}},
+		cfg: &config.Config{BGP: &config.BGP{LocalAS: 64512, RouterID: vip4, Peers: []config.BGPPeer{{
+			Address: netip.MustParseAddr("198.51.100.2"), AS: 64600, Password: config.Key{File: secret}, ConnectRetry: time.Hour,
+		}}}},
+	}
+	dial := func(context.Context, *bgp.Peer) (net.Conn, error) { return nil, errors.New("not here") }
+	a.routing = &routing{speaker: bgp.NewSpeaker(ctx, dial, nil, func(bgp.Event) {}), configured: true}
+	defer func() { cancel(); a.routing.speaker.Close() }()
+	a.adjustRouting()
+	if said := a.routingLags(); !strings.Contains(said, secret) {
+		t.Errorf("it says %q", said)
+	}
+	must(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	a.placeRoutes()
+	if said := a.routingLags(); said != "" || len(a.routing.speaker.Peers()) != 1 {
+		t.Errorf("it says %q, with peers %v", said, a.routing.speaker.Peers())
+	}
+}
+
+// TestForgetsAllSessions: systemd closes whatever it kept, also when the saved state does
+// not know of it, for it would keep a connection open that nobody speaks on.
+func TestForgetsAllSessions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	t.Setenv("NOTIFY_SOCKET", path)
+	in, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	must(t, err)
+	defer in.Close()
+	kept, err := os.Open(os.DevNull)
+	must(t, err)
+	a := &Agent{
+		record: newRecorder(slog.New(slog.DiscardHandler)),
+		opts:   Options{Notifier: systemd.NewNotifier(), Inherited: map[string]*os.File{"bgp-198.51.100.2": kept}},
+	}
+	a.forgetSessions()
+	must(t, in.SetReadDeadline(time.Now().Add(time.Second)))
+	b := make([]byte, 256)
+	n, err := in.Read(b)
+	if want := "FDSTOREREMOVE=1\nFDNAME=bgp-198.51.100.2"; err != nil || string(b[:n]) != want {
+		t.Errorf("systemd was told %q, %v; not %q", b[:n], err, want)
+	}
+	if err := kept.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("it is still open: %v", err)
 	}
 }
 

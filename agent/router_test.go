@@ -538,7 +538,7 @@ func TestRouterRefuses(t *testing.T) {
 			g.handle(&transport.Datagram{Src: own, Dst: group4, TTL: 255})
 		}
 		want := []string{
-			"198.51.100.2 sends advertisements with a TTL that is not 255: they are forged or were routed",
+			"198.51.100.2 sends advertisements with a TTL that is not 255: they are forged or were routed: find the sender by its MAC; servers on different networks need unicast peers",
 			"198.51.100.3 speaks VRRP version 2 for VRID 51: set it to version 3 (keepalived: vrrp_version 3)",
 		}
 		if diff := cmp.Diff(want, g.logged()); diff != "" {

@@ -85,6 +85,9 @@ func sessionStatus(x bgp.Status) control.Session {
 	if x.RouterID.IsValid() {
 		s.RouterID = x.RouterID.String()
 	}
+	for _, f := range x.Families {
+		s.Families = append(s.Families, f.String())
+	}
 	return s
 }
 

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -180,27 +179,24 @@ func (a *Agent) configureSpeaker() {
 	for _, v := range a.cfg.VIPs {
 		virtual = append(virtual, v.Addresses...)
 	}
-	cfg, err := speakerConfig(a.cfg.BGP, virtual)
+	cfg, err := speakerConfig(a.cfg.BGP, virtual, a.state.RouterID)
 	if err != nil {
-		a.routing.why = err.Error()
-		a.record.failed("no BGP session is opened yet", err)
+		a.routing.configured, a.routing.why = false, err.Error() // it is tried again
+		a.record.failed("the BGP sessions are not as configured yet", err)
 		return
 	}
 	a.routing.speaker.Avoid(virtual)
 	a.routing.speaker.Configure(cfg)
-	a.routing.configured, a.routing.why = true, ""
+	a.routing.configured, a.routing.why, a.state.RouterID = true, "", cfg.ID
 	a.forgetSessions()
 }
 
-func speakerConfig(b *config.BGP, virtual []netip.Addr) (bgp.Config, error) {
-	cfg := bgp.Config{AS: b.LocalAS, ID: b.RouterID}
-	if !cfg.ID.IsValid() {
-		a, err := firstIPv4(virtual)
-		if err != nil {
-			return cfg, err
-		}
-		cfg.ID = a
+func speakerConfig(b *config.BGP, virtual []netip.Addr, before netip.Addr) (bgp.Config, error) {
+	id, err := routerID(b, virtual, before)
+	if err != nil {
+		return bgp.Config{}, err
 	}
+	cfg := bgp.Config{AS: b.LocalAS, ID: id}
 	for _, p := range b.Peers {
 		secret, err := p.ReadPassword()
 		if err != nil {
@@ -237,27 +233,6 @@ func speakerPeer(b *config.BGP, p config.BGPPeer) bgp.Peer {
 		out.TTL = 64
 	}
 	return out
-}
-
-// firstIPv4 returns the node's first IPv4 address: a router id that no other has.
-func firstIPv4(virtual []netip.Addr) (netip.Addr, error) {
-	links, err := net.Interfaces()
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("look for a router id: %w", err)
-	}
-	for _, l := range links {
-		list, err := l.Addrs()
-		if err != nil || l.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		for _, x := range list {
-			p, err := netip.ParsePrefix(x.String())
-			if err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() && !slices.Contains(virtual, p.Addr()) {
-				return p.Addr(), nil
-			}
-		}
-	}
-	return netip.Addr{}, errors.New("this node has no IPv4 address that could be its router id: set router_id in [bgp]")
 }
 
 // checkPasswords refuses a configuration whose passwords cannot be read.
@@ -352,13 +327,18 @@ func (a *Agent) keptSessions() []*bgp.Kept {
 // forgetSessions has systemd close what it kept: the sessions have to end with this agent,
 // if it crashes.
 func (a *Agent) forgetSessions() {
+	names := make(map[string]bool)
 	for _, k := range a.state.Sessions {
-		a.notify("forget session", a.opts.Notifier.Forget(sessionName(k.Peer)))
+		names[sessionName(k.Peer)] = true
 	}
-	a.state.Sessions = nil
-	for _, f := range a.opts.Inherited {
+	for name, f := range a.opts.Inherited { // also if the saved state is lost
+		names[name] = true
 		f.Close()
 	}
+	for name := range names {
+		a.notify("forget session", a.opts.Notifier.Forget(name))
+	}
+	a.state.Sessions = nil
 	a.opts.Inherited = map[string]*os.File{}
 }
 
@@ -415,4 +395,12 @@ func (a *Agent) adjustRouting() {
 		}
 		a.configureSpeaker()
 	}
+}
+
+// routingLags says after a reload that the sessions do not follow it yet. The caller holds a.mu.
+func (a *Agent) routingLags() string {
+	if a.routing == nil || a.routing.why == "" {
+		return ""
+	}
+	return "; the BGP sessions are as before, until this is mended: " + a.routing.why
 }

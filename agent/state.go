@@ -38,6 +38,8 @@ type state struct {
 	// ClockAhead is by how much the time that signatures go by is ahead of the monotonic
 	// clock. 0: they go by the host's clock, which nobody vouches for.
 	ClockAhead time.Duration `json:"clock_ahead,omitempty"`
+	// RouterID is what the node was called in its BGP sessions.
+	RouterID netip.Addr `json:"router_id,omitzero"`
 	// Routes are those of VIPs of mode "bgp", and Sessions the sessions that systemd keeps.
 	Routes   map[string]savedRoute `json:"routes,omitempty"`
 	Sessions []*bgp.Kept           `json:"sessions,omitempty"`

@@ -83,7 +83,7 @@ func TestLoadState(t *testing.T) {
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(tt.want, got, equateAddrs); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

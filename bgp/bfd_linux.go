@@ -19,6 +19,16 @@ import (
 // bfdPort is that of single-hop BFD (RFC 5881, section 4).
 const bfdPort = 3784
 
+// bfdPatience is how long BFD may take to come up.
+const bfdPatience = 10 * time.Second
+
+// bfdLate is how late a timer is when this host stood still, and bfdSpare the time that it then
+// takes to read what has come meanwhile.
+const (
+	bfdLate  = 10 * time.Millisecond
+	bfdSpare = 5 * time.Millisecond
+)
+
 // BFD hears the routers' packets for all sessions.
 type BFD struct {
 	mu       sync.Mutex
@@ -182,6 +192,11 @@ func dialBFD(local, peer netip.Addr) (net.Conn, error) {
 func (s *bfdSession) run(ctx context.Context) {
 	next := time.NewTimer(0)
 	defer next.Stop()
+	due, spared := time.Now(), false
+	again := func(d time.Duration) {
+		due = time.Now().Add(d)
+		next.Reset(d)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -190,18 +205,24 @@ func (s *bfdSession) run(ctx context.Context) {
 			before := s.interval()
 			s.take(p)
 			if s.interval() != before {
-				next.Reset(s.pause()) // it may be much sooner than was thought
+				again(s.pause()) // it may be much sooner than was thought
 			}
 		case <-next.C:
 			for range len(s.in) { // first: this host may have stood still
 				s.take(<-s.in)
 			}
+			if late := time.Since(due); late > bfdLate && !spared { // what has come is still to be read
+				spared = true
+				again(bfdSpare)
+				continue
+			}
+			spared = false
 			if s.expired() {
 				s.fall.Do(func() { close(s.down) })
 				return
 			}
 			s.send(false)
-			next.Reset(s.pause())
+			again(s.pause())
 		}
 	}
 }
@@ -243,17 +264,27 @@ func (s *bfdSession) send(final bool) {
 	_, _ = s.out.Write(b) // the next one follows soon
 }
 
-// stop ends the session. With a word the router knows that it is not a failure.
-func (s *bfdSession) stop(word bool) {
+// bid tells the router that the session ends: that it is no failure, unless one was seen.
+func (s *bfdSession) bid() {
+	s.stop()
+	s.mu.Lock()
+	if s.machine.State >= bfdInit {
+		s.machine.State, s.machine.diag, s.machine.polling = bfdAdminDown, 7, false
+	}
+	s.mu.Unlock()
+	s.send(false)
+	s.out.Close()
+}
+
+// leave ends the session without a word.
+func (s *bfdSession) leave() {
+	s.stop()
+	s.out.Close()
+}
+
+func (s *bfdSession) stop() {
 	s.cancel()
 	s.ended.Wait()
-	if word {
-		s.mu.Lock()
-		s.machine.State, s.machine.diag, s.machine.polling = bfdAdminDown, 7, false
-		s.mu.Unlock()
-		s.send(false)
-	}
-	s.out.Close()
 	s.hub.mu.Lock()
 	defer s.hub.mu.Unlock()
 	if s.hub.sessions[s.peer] == s {

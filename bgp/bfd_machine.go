@@ -44,7 +44,8 @@ func (m *bfdMachine) receive(p bfdPacket, now time.Time) (answer, down bool) {
 	if m.State == bfdUp && was != bfdUp {
 		m.polling = true // from the slow interval to the wanted one
 	}
-	return p.Poll, was == bfdUp && m.State != bfdUp
+	// An operator's word is no failure of the path (RFC 5882, section 3.2).
+	return p.Poll, was == bfdUp && m.State != bfdUp && p.State != bfdAdminDown
 }
 
 // expire reports whether the session went down because nothing was heard.

@@ -1,7 +1,11 @@
 package bgp
 
 import (
+	"context"
+	"io"
+	"net"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -85,14 +89,81 @@ func FuzzBFD(f *testing.F) {
 	})
 }
 
+// TestBFDAdminDown: an operator who turns BFD off does not have the BGP session end.
 func TestBFDAdminDown(t *testing.T) {
 	p := newPair()
 	for range 3 {
 		p.exchange(t)
 	}
 	q := bfdPacket{State: bfdAdminDown, Mult: 3, My: 1, Your: 2}
-	if _, down := p.b.receive(q, p.now); !down || p.b.State != bfdDown {
-		t.Errorf("%+v", p.b)
+	if _, down := p.b.receive(q, p.now); down || p.b.State != bfdDown {
+		t.Errorf("down %v, %+v", down, p.b)
+	}
+	if p.b.expire(p.now.Add(time.Hour)) {
+		t.Error("nothing is due, and was missed")
+	}
+}
+
+// TestBFDLastWord: a router is told of a failure as such, and of anything else as no failure.
+func TestBFDLastWord(t *testing.T) {
+	for state, want := range map[uint8]bfdPacket{
+		bfdUp:   {State: bfdAdminDown, Diag: 7},
+		bfdDown: {State: bfdDown, Diag: 1}, // it was noticed
+	} {
+		here, there := net.Pipe()
+		s := &bfdSession{hub: NewBFD(), out: here, cancel: func() {}}
+		s.machine = bfdMachine{Interval: time.Second, My: 1, Your: 2, State: state, mult: bfdMult}
+		if state == bfdDown {
+			s.machine.diag = 1
+		}
+		go s.bid()
+		b := make([]byte, bfdLen)
+		if _, err := io.ReadFull(there, b); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := parseBFD(b); !ok || got.State != want.State || got.Diag != want.Diag {
+			t.Errorf("in state %d: %+v, %v", state, got, ok)
+		}
+	}
+}
+
+// TestBFDAfterStall: when this host stood still, what has come meanwhile is read before the
+// router is given up.
+func TestBFDAfterStall(t *testing.T) {
+	for name, alive := range map[string]bool{"it was there all the time": true, "it is gone": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				ctx, cancel := context.WithCancel(t.Context())
+				s := &bfdSession{hub: NewBFD(), out: here, in: make(chan bfdPacket, 4), down: make(chan struct{}), cancel: cancel}
+				s.machine = bfdMachine{Interval: 100 * time.Millisecond, My: 1, Your: 2, State: bfdUp, mult: bfdMult, minTx: 100 * time.Millisecond, heard: time.Now()}
+				s.ended.Go(func() { s.run(ctx) })
+				b := make([]byte, bfdLen)
+				if _, err := io.ReadFull(there, b); err != nil {
+					t.Fatal(err)
+				}
+				s.in <- bfdPacket{State: bfdUp, Mult: 3, My: 2, Your: 1, MinTx: 100 * time.Millisecond, Poll: true}
+				time.Sleep(2 * time.Second) // it stands, for nobody takes its answer
+				go io.Copy(io.Discard, there)
+				time.Sleep(time.Millisecond)
+				if alive {
+					s.in <- bfdPacket{State: bfdUp, Mult: 3, My: 2, Your: 1, MinTx: 100 * time.Millisecond}
+				}
+				time.Sleep(200 * time.Millisecond)
+				select {
+				case <-s.down:
+					if alive {
+						t.Error("it was given up")
+					}
+				default:
+					if !alive {
+						t.Error("nobody noticed")
+					}
+				}
+				s.leave()
+				there.Close()
+			})
+		})
 	}
 }
 

@@ -1,9 +1,8 @@
 package bgp
 
 import (
-	"bytes"
+	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/vipd/vipd/vrrp"
@@ -37,9 +36,10 @@ type Peer struct {
 }
 
 // sameSession reports whether a session with p may go on as one with o.
-func (p *Peer) sameSession(o *Peer) bool {
-	return p.Address == o.Address && p.Port == o.Port && p.AS == o.AS && p.Source == o.Source &&
-		bytes.Equal(p.Password, o.Password) && p.TTL == o.TTL && p.LeastTTL == o.LeastTTL &&
-		p.Hold == o.Hold && p.Keepalive == o.Keepalive && slices.Equal(p.Families, o.Families) &&
-		p.ExtendedNextHop == o.ExtendedNextHop && p.BFD == o.BFD
+func (p *Peer) sameSession(o *Peer) bool { return p.terms() == o.terms() }
+
+// terms are what a session with p stands on: all but the policy, and how to try again.
+func (p *Peer) terms() string {
+	return fmt.Sprintf("%v %d AS %d from %v, password %q, TTL %d, at least %d, hold %v, keepalive %v, BFD %v, families %v, extended %v",
+		p.Address, p.Port, p.AS, p.Source, p.Password, p.TTL, p.LeastTTL, p.Hold, p.Keepalive, p.BFD, p.Families, p.ExtendedNextHop)
 }

@@ -20,12 +20,11 @@ func (t *talk) established(k *Kept) error {
 	}
 	t.up(inherited)
 	t.startBFD(bfd)
-	adopted := time.Time{}
 	for _, r := range inherited {
 		t.sent[r.Addr] = &announced{hop: r.Hop}
-		adopted = time.Now()
+		t.adopted = time.Now()
 	}
-	if err := t.talk(adopted); err != nil {
+	if err := t.talk(); err != nil {
 		return t.ended(err)
 	}
 	return nil
@@ -35,6 +34,7 @@ func (t *talk) up(inherited []Announced) {
 	t.enter(Established)
 	t.mu.Lock()
 	t.state.Problem, t.said = "", ""
+	t.state.Families = t.families
 	t.state.Counters.Established++
 	t.mu.Unlock()
 	words := fmt.Sprintf("session with %s, AS %d, is up", t.speaks(), t.p.AS)
@@ -51,8 +51,7 @@ func (t *talk) startBFD(kept *KeptBFD) {
 	}
 	b, err := t.speaker.bfd.start(t.local(), t.p.Address, t.p.BFD, kept)
 	if err != nil {
-		t.note(func(s *Status) { s.Problem = err.Error() })
-		t.speaker.report(Event{Peer: t.state.Peer, Words: fmt.Sprintf("%s: %v", t.speaks(), err)})
+		t.suffers(noBFD, err.Error())
 		return
 	}
 	t.bfd = b
@@ -78,18 +77,18 @@ func (t *talk) ended(err error) error {
 }
 
 // talk says what there is to say until the session ends.
-func (t *talk) talk(adopted time.Time) error {
+func (t *talk) talk() error {
 	timers := newTimers(t.hold, t.p.Keepalive)
 	defer timers.stop()
-	if !adopted.IsZero() { // the router has waited
+	if !t.adopted.IsZero() { // the router has waited
 		if err := t.write(keepalive()); err != nil {
 			return err
 		}
 	}
-	if err := t.sync(adopted); err != nil {
+	if err := t.sync(); err != nil {
 		return err
 	}
-	if adopted.IsZero() {
+	if t.adopted.IsZero() {
 		for _, f := range t.families {
 			if err := t.write(marshalEnd(f)); err != nil {
 				return err
@@ -102,10 +101,10 @@ func (t *talk) talk(adopted time.Time) error {
 		case <-t.ending:
 			return errEnding
 		case <-t.kick:
-			err = t.sync(adopted)
+			err = t.sync()
 		case <-timers.look.C:
-			err = t.sync(adopted)
-		case <-timers.keepalive:
+			err = t.sync()
+		case <-timers.keepalive.C:
 			err = t.write(keepalive())
 		case m, ok := <-t.inbox:
 			if !ok {
@@ -138,7 +137,8 @@ func (t *talk) handle(m message) error {
 	case m.malformed:
 		t.malformed()
 	case m.kind == typeRefresh:
-		return t.again()
+		t.asked = true
+		return t.sync()
 	case m.kind == typeOpen:
 		return &Error{Code: codeFSM, Words: "it sent a second OPEN"}
 	}
@@ -148,34 +148,32 @@ func (t *talk) handle(m message) error {
 // malformed notes an update that cannot be read. Nothing is imported, so nothing is lost,
 // and the routes of this node are worth more than the router's good manners.
 func (t *talk) malformed() {
-	const words = "it sends malformed updates; they are ignored, as all of its routes are"
-	t.mu.Lock()
-	t.state.Counters.Malformed++
-	first := t.state.Problem != words
-	t.state.Problem = words
-	t.mu.Unlock()
-	if first {
-		t.speaker.report(Event{Peer: t.state.Peer, Words: t.speaks() + ": " + words})
-	}
+	t.note(func(s *Status) { s.Counters.Malformed++ })
+	t.suffers(malformed, "it sends malformed updates; they are ignored, as all of its routes are")
 }
 
-// again announces everything once more, for a router that asked for it.
-func (t *talk) again() error {
+// again announces everything once more, for a router that has asked for it. One that does
+// not stop asking waits.
+func (t *talk) again() {
+	if !t.asked || time.Since(t.refreshed) < refreshLeast {
+		return
+	}
+	t.asked, t.refreshed = false, time.Now()
 	for _, a := range t.sent {
 		a.known = false
 	}
-	return t.sync(time.Time{})
 }
 
 // sync tells the router what has changed, withdrawals first.
-func (t *talk) sync(adopted time.Time) error {
+func (t *talk) sync() error {
+	t.again()
 	t.p = t.config()
 	cfg, avoid := t.speaker.config()
 	wanted := t.speaker.routes()
 	is := func(addr netip.Addr) func(Route) bool {
 		return func(r Route) bool { return r.Addr == addr && t.takes(r.Addr) }
 	}
-	if time.Since(adopted) >= resumeGrace {
+	if time.Since(t.adopted) >= resumeGrace {
 		for addr, a := range t.sent {
 			if slices.ContainsFunc(wanted, is(addr)) {
 				continue
@@ -186,21 +184,34 @@ func (t *talk) sync(adopted time.Time) error {
 			delete(t.sent, addr)
 		}
 	}
+	clear(t.noHop)
 	for _, r := range wanted {
 		if err := t.announce(cfg, r, avoid); err != nil {
 			return err
 		}
 	}
-	t.note(func(s *Status) {
-		s.Routes = len(t.sent)
-		if t.bfd != nil {
-			s.BFD = "down"
-			if t.bfd.up() {
-				s.BFD = "up"
-			}
-		}
-	})
+	t.suffers(noHop4, t.noHop[vrrp.IPv4])
+	t.suffers(noHop6, t.noHop[vrrp.IPv6])
+	t.note(func(s *Status) { s.Routes = len(t.sent) })
+	t.lookAtBFD()
 	return nil
+}
+
+// lookAtBFD notes how BFD fares. One that does not come up leaves the session as it is, and
+// the node's death to the hold time.
+func (t *talk) lookAtBFD() {
+	if t.p.BFD == 0 {
+		return
+	}
+	if t.bfd != nil && t.bfd.up() {
+		t.note(func(s *Status) { s.BFD = "up" })
+		t.suffers(noBFD, "")
+		return
+	}
+	t.note(func(s *Status) { s.BFD = "down" })
+	if t.bfd != nil && time.Since(t.status().Since) > bfdPatience {
+		t.suffers(noBFD, fmt.Sprintf("BFD is not up: is it on at the router for %v, is UDP port %d open, and is the router a neighbour?", t.local(), bfdPort))
+	}
 }
 
 func (t *talk) takes(addr netip.Addr) bool { return slices.Contains(t.families, vrrp.FamilyOf(addr)) }
@@ -211,7 +222,7 @@ func (t *talk) announce(cfg Config, r Route, avoid []netip.Addr) error {
 	}
 	hops, err := t.nextHops(vrrp.FamilyOf(r.Addr), avoid)
 	if err != nil {
-		t.note(func(s *Status) { s.Problem = err.Error() })
+		t.noHop[vrrp.FamilyOf(r.Addr)] = err.Error()
 		return nil
 	}
 	a := t.p.Policy.attributes(r, cfg.AS, t.p.AS, hops)
@@ -231,37 +242,22 @@ type timers struct {
 	time      time.Duration
 	hold      *time.Timer
 	look      *time.Ticker
-	keepalive <-chan time.Time // nil: none are sent
-	beat      *time.Ticker
+	keepalive *time.Ticker
 }
 
-// newTimers returns the timers for the hold time that was agreed on; 0: none.
+// newTimers returns the timers for the hold time that was agreed on.
 func newTimers(hold, keepalive time.Duration) *timers {
-	t := &timers{time: hold, hold: time.NewTimer(time.Hour), look: time.NewTicker(lookAgain)}
-	if hold == 0 {
-		t.hold.Stop()
-		return t
-	}
-	t.hold.Reset(hold)
 	every := hold / 3
 	if keepalive > 0 {
 		every = min(every, keepalive)
 	}
-	t.beat = time.NewTicker(every)
-	t.keepalive = t.beat.C
-	return t
+	return &timers{time: hold, hold: time.NewTimer(hold), look: time.NewTicker(lookAgain), keepalive: time.NewTicker(every)}
 }
 
-func (t *timers) heard() {
-	if t.time > 0 {
-		t.hold.Reset(t.time)
-	}
-}
+func (t *timers) heard() { t.hold.Reset(t.time) }
 
 func (t *timers) stop() {
 	t.hold.Stop()
 	t.look.Stop()
-	if t.beat != nil {
-		t.beat.Stop()
-	}
+	t.keepalive.Stop()
 }

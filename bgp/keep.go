@@ -1,6 +1,9 @@
 package bgp
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/netip"
@@ -16,10 +19,9 @@ import (
 type Kept struct {
 	File *os.File `json:"-"` // the connection
 
-	Local      uint32        `json:"local_as"`
-	RouterID   netip.Addr    `json:"router_id"`
+	Terms      []byte        `json:"terms"` // a digest of what is configured
+	Salt       []byte        `json:"salt"`
 	Peer       netip.Addr    `json:"peer"`
-	AS         uint32        `json:"as"`
 	PeerID     netip.Addr    `json:"peer_router_id"`
 	Hold       time.Duration `json:"hold"`
 	Families   []vrrp.Family `json:"families"`
@@ -58,12 +60,13 @@ func (t *talk) keep() *Kept {
 	cfg, _ := t.speaker.config()
 	s := t.status()
 	k := &Kept{
-		File: file, Local: cfg.AS, RouterID: cfg.ID, Peer: t.p.Address, AS: t.p.AS, PeerID: s.RouterID, Hold: t.hold,
+		File: file, Peer: t.p.Address, PeerID: s.RouterID, Hold: t.hold,
 		Families: t.families, FourOctets: t.fourOctets, Extended: t.extended, Read: slices.Clone(t.rest),
 	}
+	k.seal(cfg, &t.p)
 	if t.bfd != nil {
 		k.BFD = t.bfd.keep()
-		t.bfd.stop(false)
+		t.bfd.leave()
 	}
 	for addr, a := range t.sent {
 		k.Routes = append(k.Routes, Announced{addr, a.hop})
@@ -71,10 +74,23 @@ func (t *talk) keep() *Kept {
 	return k
 }
 
-// fits reports whether a session with p may go on with k.
+// seal notes the terms of the session. There is a password among them, which is not to be
+// found in the saved state.
+func (k *Kept) seal(cfg Config, p *Peer) {
+	k.Salt = []byte(rand.Text())
+	k.Terms = digest(k.Salt, cfg, p)
+}
+
+// fits reports whether a session with p may go on with k: its terms have to be the same,
+// for what was agreed on in its OPEN, and set when it was dialed, stays.
 func (k *Kept) fits(cfg Config, p *Peer) bool {
-	return k.Local == cfg.AS && k.RouterID == cfg.ID && k.Peer == p.Address && k.AS == p.AS && k.Hold <= p.Hold &&
-		!slices.ContainsFunc(k.Families, func(f vrrp.Family) bool { return !slices.Contains(p.Families, f) })
+	return hmac.Equal(k.Terms, digest(k.Salt, cfg, p))
+}
+
+func digest(salt []byte, cfg Config, p *Peer) []byte {
+	h := hmac.New(sha256.New, salt)
+	fmt.Fprintf(h, "AS %d, router id %v: %s", cfg.AS, cfg.ID, p.terms())
+	return h.Sum(nil)
 }
 
 // adopt makes k a connection of the session.

@@ -13,7 +13,7 @@ type Attribute uint8
 
 // The attributes.
 const (
-	ByPath            Attribute = iota // the own AS again and again: counts everywhere
+	ByPath            Attribute = iota // external peers: the own AS again and again, which counts everywhere
 	ByLocalPreference                  // internal peers
 	ByMED                              // counts among routes from one AS
 )
@@ -36,16 +36,17 @@ type Policy struct {
 type Route struct {
 	Addr     netip.Addr
 	Standing Standing
-	// Rank makes the route less preferred than that of another ready node, by MED and to
-	// internal peers; 0 is the best.
-	Rank uint8
+	// Rank makes the route less preferred than that of another ready node, by MED; 0 is the
+	// best. Ranked tells whether there are ranks at all.
+	Rank   uint8
+	Ranked bool
 }
 
 // attributes returns what a route looks like to a peer.
 func (p *Policy) attributes(r Route, own, peer uint32, hops []netip.Addr) attributes {
 	a := attributes{
 		NextHops: hops, Internal: own == peer, MED: p.MED + uint32(r.Rank), LocalPreference: p.LocalPreference,
-		Communities: p.Communities, LargeCommunities: p.LargeCommunities,
+		Compared: r.Ranked || p.Worse == ByMED, Communities: p.Communities, LargeCommunities: p.LargeCommunities,
 	}
 	times, steps := 1, uint32(r.Standing.steps())
 	switch p.Worse {
@@ -59,8 +60,6 @@ func (p *Policy) attributes(r Route, own, peer uint32, hops []netip.Addr) attrib
 	}
 	if !a.Internal {
 		a.Path = slices.Repeat([]uint32{own}, times)
-	} else if times > 1 {
-		a.Path = slices.Repeat([]uint32{own}, times-1)
 	}
 	if r.Standing == Leaving {
 		a.Communities = append(slices.Clone(a.Communities), gracefulShutdown)

@@ -23,6 +23,10 @@ const (
 	resumeGrace = time.Second
 	// writeTime bounds a write: a router that does not read for so long is gone.
 	writeTime = time.Second
+	// refreshLeast is the time from one answer to a router that wants all routes again to the next.
+	refreshLeast = time.Second
+	// retryMost bounds what the wait for the next attempt grows to.
+	retryMost = 30 * time.Second
 	// lasting is how long a session is up that does not flap.
 	lasting = time.Minute
 )
@@ -45,9 +49,10 @@ type Status struct {
 	Local    netip.Addr // this end of the connection
 	RouterID netip.Addr // the other's
 	Hold     time.Duration
-	Routes   int    // announced
-	BFD      string // up, down; "": none
-	Problem  string // why the session is not up, or what is wrong with it
+	Families []vrrp.Family // agreed on
+	Routes   int           // announced
+	BFD      string        // up, down; "": none
+	Problem  string        // why the session is not up, or what is wrong with it
 	Counters Counters
 }
 
@@ -63,16 +68,20 @@ type Counters struct {
 // session is that with one router. Its goroutine connects again and again.
 type session struct {
 	speaker *Speaker
-	kick    chan struct{} // the routes have changed
-	ending  chan struct{} // closed when it is to end
+	kick    chan struct{}   // the routes have changed
+	ending  chan struct{}   // closed when it is to end
+	done    chan struct{}   // closed when it has ended
+	after   <-chan struct{} // of the session that it replaces: a router takes no second one
 
 	mu    sync.Mutex
 	peer  Peer
 	state Status
 	word  *Error // to be sent at the end; nil: suspend
 	ended bool
-	said  string // the last that was reported
-	short int    // how many connections in a row did not last
+	said  string           // the last that was reported
+	wrong [troubles]string // with a session that is up
+	short int              // how many connections in a row did not last
+	unfit int              // how many attempts in a row ended with a notification
 
 	// Owned by run; kept may be read after it.
 	kept *Kept
@@ -80,7 +89,7 @@ type session struct {
 
 func newSession(s *Speaker, p Peer) *session {
 	return &session{
-		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}),
+		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{}),
 		state: Status{Peer: p.Address, AS: p.AS, State: Idle, Since: time.Now()},
 	}
 }
@@ -129,7 +138,14 @@ func (x *session) finish(word *Error) {
 func (x *session) status() Status {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.state
+	s := x.state
+	for _, words := range x.wrong {
+		if words != "" && s.Problem != "" {
+			s.Problem += "; "
+		}
+		s.Problem += words
+	}
+	return s
 }
 
 func (x *session) note(f func(*Status)) {
@@ -146,6 +162,29 @@ func (x *session) enter(state string) {
 	})
 }
 
+// trouble is something that may be wrong with a session that is up.
+type trouble int
+
+// The troubles.
+const (
+	noHop4 trouble = iota
+	noHop6
+	malformed
+	noBFD
+	troubles // how many there are
+)
+
+// suffers notes a trouble, and reports one that is new; "": it is over.
+func (x *session) suffers(what trouble, words string) {
+	x.mu.Lock()
+	was := x.wrong[what]
+	x.wrong[what] = words
+	x.mu.Unlock()
+	if words != "" && words != was {
+		x.speaker.report(Event{Peer: x.state.Peer, Words: x.speaks() + ": " + words})
+	}
+}
+
 // errEnding says that the session was told to end.
 var errEnding = errors.New("ending")
 
@@ -160,6 +199,12 @@ func (x *session) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+	if x.after != nil {
+		select {
+		case <-x.after:
+		case <-ctx.Done():
+		}
+	}
 	for {
 		err := x.once(ctx)
 		if errors.Is(err, errEnding) || ctx.Err() != nil {
@@ -198,21 +243,38 @@ func (x *session) once(ctx context.Context) error {
 	return t.established(nil)
 }
 
+// disagrees reports whether the two ends got to speak and do not get along.
+func disagrees(err error) bool {
+	var ours *Error
+	var theirs *received
+	return errors.As(err, &ours) || errors.As(err, &theirs)
+}
+
+// longer doubles the wait for the next attempt with each failure.
+func longer(retry time.Duration, failures int) time.Duration {
+	return min(retry<<min(max(failures, 0), 5), max(retry, retryMost))
+}
+
 // failed notes why the session is not up, reports what is new, and returns how long to
 // wait for the next attempt: longer each time for a session that does not last.
 func (x *session) failed(err error) time.Duration {
 	words := fmt.Sprintf("%s: %v", x.speaks(), err)
 	x.mu.Lock()
+	x.wrong = [troubles]string{}
 	up := x.state.State == Established
 	x.state.BFD, x.state.Problem, x.state.Routes, x.state.Local, x.state.RouterID, x.state.Hold = "", err.Error(), 0, netip.Addr{}, netip.Addr{}, 0
+	x.state.Families = nil
 	if up {
 		x.state.Counters.Dropped++
 		if time.Since(x.state.Since) > lasting {
 			x.short = 0
 		}
 		x.short++
+		x.unfit = 0
+	} else if disagrees(err) {
+		x.unfit++
 	}
-	retry := x.peer.Retry << min(max(x.short-1, 0), 5)
+	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)
 	repeat := words == x.said && !up
 	x.said = words
 	x.mu.Unlock()
@@ -236,7 +298,12 @@ type talk struct {
 	extended   bool
 	refresh    bool
 
+	adopted   time.Time // when it went on with what a predecessor had announced; zero: it is a new one
+	asked     bool      // to announce everything again
+	refreshed time.Time // when that was done last
+
 	sent    map[netip.Addr]*announced
+	noHop   map[vrrp.Family]string // why routes of a family are not announced
 	inbox   chan message
 	bfd     *bfdSession // nil: none
 	rest    []byte      // read, but not a whole message yet
@@ -258,7 +325,7 @@ type message struct {
 }
 
 func newTalk(x *session, p Peer, conn net.Conn) *talk {
-	t := &talk{session: x, p: p, conn: conn, sent: make(map[netip.Addr]*announced), inbox: make(chan message, 16)}
+	t := &talk{session: x, p: p, conn: conn, sent: make(map[netip.Addr]*announced), noHop: make(map[vrrp.Family]string), inbox: make(chan message, 16)}
 	return t
 }
 
@@ -266,6 +333,7 @@ func newTalk(x *session, p Peer, conn net.Conn) *talk {
 func (t *talk) listen() {
 	t.reading.Go(func() {
 		defer close(t.inbox)
+		var pace pacer
 		buf := make([]byte, 2*maxMessage)
 		n := copy(buf, t.rest)
 		for {
@@ -279,6 +347,7 @@ func (t *talk) listen() {
 					t.deliver(message{err: err})
 					return
 				}
+				pace.wait()
 				t.deliver(messageOf(kind, body))
 				b = rest
 			}
@@ -292,6 +361,28 @@ func (t *talk) listen() {
 			n += more
 		}
 	})
+}
+
+// pacer bounds how fast messages are read: the process is a real-time one, and a router
+// that sends all it can must not have the processor. TCP makes it wait.
+type pacer struct {
+	began time.Time
+	count int
+}
+
+// A whole Internet table, some 200,000 updates, takes ten seconds.
+const (
+	paceTime = 20 * time.Millisecond
+	paceMost = 400 // messages in that time
+)
+
+// wait waits until one more message may be read.
+func (p *pacer) wait() {
+	if p.count++; p.count <= paceMost {
+		return
+	}
+	time.Sleep(paceTime - min(time.Since(p.began), paceTime))
+	p.began, p.count = time.Now(), 1
 }
 
 // messageOf keeps of a message what is of use. Updates may come by the million.
@@ -383,6 +474,9 @@ func (t *talk) agree(cfg Config, mine, theirs open) error {
 	if len(t.families) == 0 {
 		return &Error{Code: codeOpen, Subcode: 7, Words: "it takes none of the address families: check families here and there"}
 	}
+	if theirs.Hold == 0 {
+		return &Error{Code: codeOpen, Subcode: 6, Words: "its hold time is 0, with which it would never notice that this node is gone: set one there, such as 3 seconds"}
+	}
 	t.hold = min(mine.Hold, theirs.Hold)
 	t.fourOctets, t.refresh = theirs.FourOctets, theirs.Refresh
 	t.extended = mine.ExtendedNextHop && theirs.ExtendedNextHop
@@ -432,7 +526,7 @@ func (t *talk) end(err error) error {
 		_ = t.write(word.marshal()) // it is over either way
 	}
 	if t.bfd != nil {
-		t.bfd.stop(true)
+		t.bfd.bid()
 	}
 	_ = t.conn.Close()
 	t.hush()

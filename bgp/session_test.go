@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,10 +221,8 @@ func TestIPv6AndRefresh(t *testing.T) {
 		r := newRouter(t)
 		s, _ := speak(t, r, testPeer())
 		renewing(t, s, vip6)
+		r.updates()
 		s.Announce(Route{Addr: vip6, Standing: Ready})
-		r.mu.Lock()
-		r.got = nil
-		r.mu.Unlock()
 		got := r.updates()
 		const nlri = "8020010db8000000000000000000000100"
 		if len(got) != 1 || !strings.Contains(got[0], "800e26"+"000201"+"10"+"20010db8000100000000000000000001"+"00"+nlri) {
@@ -246,16 +245,36 @@ func TestWrongAS(t *testing.T) {
 		r := newRouter(t)
 		r.open.AS = 64999
 		s, n := speak(t, r, testPeer())
-		time.Sleep(10 * time.Second)
+		time.Sleep(20 * time.Minute)
 		if got := n.all(); len(got) != 1 || !strings.Contains(got[0], "it says that it is AS 64999, and vipd.toml says 64601") {
 			t.Errorf("news: %q", got)
 		}
 		r.mu.Lock()
-		if len(r.bye) < 5 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 2 {
-			t.Errorf("told: %+v", r.bye)
+		if len(r.bye) < 35 || len(r.bye) > 50 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 2 {
+			t.Errorf("told %d times: %+v", len(r.bye), r.bye[0])
 		}
 		r.mu.Unlock()
 		if p := s.Peers()[0]; p.State == Established || !strings.Contains(p.Problem, "64999") {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// TestNoHoldTime: a router that wants none would send traffic to a dead node for ever.
+func TestNoHoldTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		r.open.Hold = 0
+		s, n := speak(t, r, testPeer())
+		if got := n.all(); len(got) != 1 || !strings.Contains(got[0], "its hold time is 0") {
+			t.Errorf("news: %q", got)
+		}
+		r.mu.Lock()
+		if len(r.bye) != 1 || r.bye[0].Code != codeOpen || r.bye[0].Subcode != 6 {
+			t.Errorf("told: %+v", r.bye)
+		}
+		r.mu.Unlock()
+		if p := s.Peers()[0]; p.State == Established {
 			t.Errorf("%+v", p)
 		}
 	})
@@ -333,6 +352,46 @@ func TestReconfigured(t *testing.T) {
 	})
 }
 
+// single is a connection that tells when it is closed.
+type single struct {
+	net.Conn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *single) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// TestOneConnectionAtATime: a session that replaces another waits for its end. A router may
+// refuse a second connection, or end both.
+func TestOneConnectionAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int32
+		r := newRouter(t)
+		dial := func(ctx context.Context, p *Peer) (net.Conn, error) {
+			if open.Add(1) > 1 {
+				t.Error("a second connection beside the first")
+			}
+			c, err := r.dial(ctx, p)
+			return &single{Conn: c, open: &open}, err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		s := NewSpeaker(ctx, dial, nil, func(Event) {})
+		defer func() { s.Close(); cancel() }()
+		p := testPeer()
+		for range 20 {
+			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+			synctest.Wait()
+			if st := s.Peers()[0]; st.State != Established || st.Hold != p.Hold {
+				t.Fatalf("%+v", st)
+			}
+			p.Hold += time.Second
+		}
+	})
+}
+
 func TestPolicy(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -356,6 +415,26 @@ func TestPolicy(t *testing.T) {
 		a := c.policy.attributes(Route{Addr: vip4, Standing: c.standing, Rank: c.rank}, 64512, c.peer, nil)
 		if len(a.Path) != c.path || a.LocalPreference != c.pref || a.MED != c.med || slices.Contains(a.Communities, gracefulShutdown) != c.leaving {
 			t.Errorf("%s: %+v", c.name, a)
+		}
+	}
+}
+
+// TestBestMED: a MED of 0 is sent where MED decides, for there are routers to which a route
+// without one is the worst.
+func TestBestMED(t *testing.T) {
+	const zero = "80040400000000"
+	for _, c := range []struct {
+		policy Policy
+		ranked bool
+		sent   bool
+	}{
+		{Policy{}, false, false},
+		{Policy{}, true, true},
+		{Policy{Worse: ByMED, Step: 1000}, false, true},
+	} {
+		a := c.policy.attributes(Route{Addr: vip4, Standing: Ready, Ranked: c.ranked}, 64512, 64601, []netip.Addr{hop4})
+		if got := strings.Contains(hex.EncodeToString(marshalAnnounce(vip4, a, true)), zero); got != c.sent {
+			t.Errorf("%+v, ranked %v: MED 0 is sent: %v", c.policy, c.ranked, got)
 		}
 	}
 }
@@ -394,4 +473,130 @@ func FuzzStream(f *testing.F) {
 			b = rest
 		}
 	})
+}
+
+// TestFloodIsPaced: a router that sends all it can does not keep the agent busy.
+func TestFloodIsPaced(t *testing.T) {
+	const messages = 50_000
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		c := <-r.conns
+		began := time.Now()
+		for range messages {
+			c.Write(keepalive())
+		}
+		if d := time.Since(began); d < 2*time.Second {
+			t.Errorf("%d messages were read in %v", messages, d)
+		}
+		if p := s.Peers()[0]; p.State != Established || p.Counters.Dropped != 0 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+// TestRefreshAgainAndAgain: a router that asks without end is answered once in a second.
+func TestRefreshAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		renewing(t, s, vip4)
+		s.Announce(Route{Addr: vip4, Standing: Ready})
+		r.updates()
+		c := <-r.conns
+		for range 100 {
+			c.Write(askAgain)
+		}
+		if got := r.updates(); !slices.Equal(got, []string{ready4}) {
+			t.Errorf("at once: %v", got)
+		}
+		time.Sleep(10 * time.Second)
+		if got := r.updates(); !slices.Equal(got, []string{ready4}) {
+			t.Errorf("later: %v", got)
+		}
+	})
+}
+
+// askAgain is a ROUTE-REFRESH for IPv4.
+var askAgain = end(append(begin(nil, typeRefresh), 0, 1, 0, 1))
+
+// TestRefreshAfterRestart: routes that the successor does not know yet are not withdrawn
+// because the router asks for all of them.
+func TestRefreshAfterRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		here, there := net.Pipe()
+		go r.serve(there)
+		ctx, cancel := context.WithCancel(context.Background())
+		s := NewSpeaker(ctx, r.dial, nil, func(Event) {})
+		x := newSession(s, testPeer())
+		k := &Kept{Hold: 3 * time.Second, Routes: []Announced{{vip4, vrrp.IPv4}}}
+		c := newTalk(x, testPeer(), here)
+		c.hold, c.families, c.fourOctets = k.Hold, testPeer().Families, true
+		c.listen()
+		done := make(chan error)
+		go func() { done <- c.established(k) }()
+		there.Write(askAgain)
+		time.Sleep(resumeGrace / 2)
+		if got := r.updates(); got != nil {
+			t.Errorf("in the time of grace: %v", got)
+		}
+		time.Sleep(resumeGrace)
+		if got := r.updates(); !slices.Equal(got, []string{withdraw4}) {
+			t.Errorf("after it: %v", got)
+		}
+		x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown})
+		<-done
+		cancel()
+	})
+}
+
+// TestNoNextHop: a route that cannot be announced for want of a next hop is reported once,
+// and is no problem any more once there is one. Malformed updates are another matter.
+func TestNoNextHop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		p := testPeer()
+		p.Policy.NextHop6 = netip.Addr{}
+		s, n := speak(t, r, p) // over a pipe, which has no address
+		c := <-r.conns
+		renewing(t, s, vip6)
+		s.Announce(Route{Addr: vip6, Standing: Ready})
+		synctest.Wait()
+		bad := update([]byte{1, 2}, []byte{0x50, 2, 0xff, 0xff}, nil)
+		for range 3 {
+			c.Write(bad)
+			time.Sleep(time.Second)
+		}
+		if got := n.all(); len(got) != 3 || !strings.Contains(got[1], "has no address") || !strings.Contains(got[2], "malformed") {
+			t.Errorf("news: %q", got)
+		}
+		if got := s.Peers()[0].Problem; !strings.Contains(got, "has no address") || !strings.Contains(got, "malformed") {
+			t.Errorf("the problem: %q", got)
+		}
+		p.Policy.NextHop6 = hop6
+		s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+		synctest.Wait()
+		if got := s.Peers()[0]; strings.Contains(got.Problem, "has no address") || !strings.Contains(got.Problem, "malformed") || got.Routes != 1 {
+			t.Errorf("there is one: %+v", got)
+		}
+	})
+}
+
+func TestRetryGrows(t *testing.T) {
+	for _, c := range []struct {
+		retry    time.Duration
+		failures int
+		want     time.Duration
+	}{
+		{time.Second, -1, time.Second},
+		{time.Second, 0, time.Second},
+		{time.Second, 3, 8 * time.Second},
+		{time.Second, 1000, 30 * time.Second},
+		{10 * time.Minute, 1000, 10 * time.Minute},
+	} {
+		if got := longer(c.retry, c.failures); got != c.want {
+			t.Errorf("%v after %d failures: %v, not %v", c.retry, c.failures, got, c.want)
+		}
+	}
 }

@@ -69,7 +69,12 @@ func (s *Speaker) Configure(cfg Config) {
 			old = slices.Delete(old, i, i+1)
 			continue
 		}
-		s.sessions = append(s.sessions, s.start(p))
+		x := newSession(s, p)
+		if i := slices.IndexFunc(old, func(o *session) bool { return o.state.Peer == p.Address }); i >= 0 {
+			x.after = old[i].done
+		}
+		s.start(x, p)
+		s.sessions = append(s.sessions, x)
 	}
 	for _, x := range old {
 		x.stop(&Error{Code: codeCease, Subcode: ceaseConfigured})
@@ -81,8 +86,7 @@ func (s *Speaker) Configure(cfg Config) {
 }
 
 // start runs a session, with what a predecessor kept of it. The caller holds s.mu.
-func (s *Speaker) start(p Peer) *session {
-	x := newSession(s, p)
+func (s *Speaker) start(x *session, p Peer) {
 	for i, k := range s.kept {
 		if k.fits(s.cfg, &p) {
 			x.kept = k
@@ -90,8 +94,10 @@ func (s *Speaker) start(p Peer) *session {
 			break
 		}
 	}
-	s.running.Go(func() { x.run(s.ctx) })
-	return x
+	s.running.Go(func() {
+		defer close(x.done)
+		x.run(s.ctx)
+	})
 }
 
 // Announce announces a route, or announces it otherwise, and renews its lease.

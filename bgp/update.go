@@ -34,7 +34,8 @@ type LargeCommunity [3]uint32
 type attributes struct {
 	NextHops         []netip.Addr // one, and for IPv6 perhaps the link-local one too
 	Path             []uint32
-	MED              uint32 // sent if not 0
+	MED              uint32
+	Compared         bool   // MED is sent although it is 0: to some routers none is the worst
 	LocalPreference  uint32 // internal peers only
 	Internal         bool
 	Communities      []uint32
@@ -42,7 +43,7 @@ type attributes struct {
 }
 
 func (a attributes) equal(b attributes) bool {
-	return slices.Equal(a.NextHops, b.NextHops) && slices.Equal(a.Path, b.Path) && a.MED == b.MED &&
+	return slices.Equal(a.NextHops, b.NextHops) && slices.Equal(a.Path, b.Path) && a.MED == b.MED && a.Compared == b.Compared &&
 		a.LocalPreference == b.LocalPreference && a.Internal == b.Internal &&
 		slices.Equal(a.Communities, b.Communities) && slices.Equal(a.LargeCommunities, b.LargeCommunities)
 }
@@ -56,7 +57,7 @@ func marshalAnnounce(addr netip.Addr, a attributes, fourOctets bool) []byte {
 	if !multi {
 		attrs = appendAttr(attrs, transitive, attrNextHop, a.NextHops[0].AsSlice())
 	}
-	if a.MED != 0 {
+	if a.MED != 0 || a.Compared {
 		attrs = appendAttr(attrs, optional, attrMED, binary.BigEndian.AppendUint32(nil, a.MED))
 	}
 	if a.Internal {

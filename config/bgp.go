@@ -15,7 +15,7 @@ import (
 // BGP is what the VIPs of mode "bgp" are announced with, resolved for one host.
 type BGP struct {
 	LocalAS    uint32
-	RouterID   netip.Addr    // zero: the first IPv4 address of the node
+	RouterID   netip.Addr    // zero: the node's IPv4 address on the way to a peer
 	DrainDelay time.Duration // from the announcement that this node leaves to the withdrawal
 	Peers      []BGPPeer     // of this host, at least one
 }
@@ -85,7 +85,7 @@ var bgpPeerKeys = schema[BGPPeer]{
 	{"hold_time", readHoldTime},
 	{"keepalive", func(v value, p *BGPPeer) {
 		p.Keepalive = time.Second // the example
-		if !v.duration(&p.Keepalive, 100*time.Millisecond, time.Hour) {
+		if !v.duration(&p.Keepalive, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
 			p.Keepalive = 0
 		}
 	}},
@@ -137,6 +137,9 @@ func finishBGP(t value, vip *VIP) {
 			t.failKey(name, "has no effect while all nodes announce alike: add spread = false, or remove it")
 		}
 	}
+	if !vip.Spread && !t.has("priority") && !t.has("priority_by_host") {
+		t.failKey("spread", "false needs priorities that differ, for routers share the traffic among equal ones: add priority_by_host")
+	}
 	if vip.Interface == "" {
 		vip.Interface = "lo"
 	}
@@ -163,43 +166,61 @@ func readBGP(root value, vips []placedVIP, host Host) *BGP {
 	}
 	b := defaultBGP()
 	bgpKeys.read(t, &b)
-	readASByHost(t, &b, host)
+	as := readLocalAS(t, b.LocalAS)
+	b.LocalAS = as.of(host.Name)
 	if b.LocalAS == 0 {
 		t.failKey("local_as", "missing: write the AS number of this node, such as 64512")
 	}
-	b.Peers = readBGPPeers(t, &b, host)
+	b.Peers = readBGPPeers(t, as, host)
 	checkBGP(t, &b, used)
 	return &b
 }
 
-func readASByHost(t value, b *BGP, host Host) {
+// localAS is the AS of each host.
+type localAS struct {
+	all    uint32
+	byHost map[string]uint32
+}
+
+func (l localAS) of(host string) uint32 {
+	for name, as := range l.byHost {
+		if sameHost(name, host) {
+			return as
+		}
+	}
+	return l.all
+}
+
+func readLocalAS(t value, all uint32) localAS {
+	l := localAS{all, make(map[string]uint32)}
 	table, ok := t.entry("local_as_by_host")
 	if !ok {
-		return
+		return l
 	}
 	entries, ok := table.data.(map[string]any)
 	if !ok {
 		table.fail("is %s: write a table, such as { k3s1 = 64601, k3s2 = 64602 }", table.kind())
-		return
+		return l
 	}
 	for name := range entries {
 		v, _ := table.entry(name)
 		var as uint32
-		if number(v, &as, 1, maxAS) && sameHost(name, host.Name) {
-			b.LocalAS = as
+		if number(v, &as, 1, maxAS) {
+			l.byHost[name] = as
 		}
 	}
+	return l
 }
 
-func readBGPPeers(t value, b *BGP, host Host) []BGPPeer {
+func readBGPPeers(t value, as localAS, host Host) []BGPPeer {
 	tables := t.tables("peer")
 	if !t.has("peer") {
 		t.failKey("peer", "missing: describe each router under [[bgp.peer]]")
 	}
 	var here []BGPPeer
 	for _, pt := range tables {
-		p := readBGPPeer(pt, b)
-		if p.hosts != nil && !slices.ContainsFunc(p.hosts, func(h string) bool { return sameHost(h, host.Name) }) {
+		p := readBGPPeer(pt, as, host)
+		if !p.isFor(host) {
 			continue
 		}
 		p.hosts = nil
@@ -215,7 +236,11 @@ func readBGPPeers(t value, b *BGP, host Host) []BGPPeer {
 	return here
 }
 
-func readBGPPeer(t value, b *BGP) BGPPeer {
+func (p BGPPeer) isFor(host Host) bool {
+	return p.hosts == nil || slices.ContainsFunc(p.hosts, func(h string) bool { return sameHost(h, host.Name) })
+}
+
+func readBGPPeer(t value, as localAS, host Host) BGPPeer {
 	p := defaultBGPPeer()
 	bgpPeerKeys.read(t, &p)
 	for _, name := range []string{"address", "as"} {
@@ -226,7 +251,11 @@ func readBGPPeer(t value, b *BGP) BGPPeer {
 	if p.Families == nil && p.Address.IsValid() {
 		p.Families = []vrrp.Family{vrrp.FamilyOf(p.Address)}
 	}
-	internal := b.Internal(p)
+	speaker := host.Name // that of another rack is judged as its own hosts do
+	if !p.isFor(host) && len(p.hosts) > 0 {
+		speaker = p.hosts[0]
+	}
+	internal := p.AS == as.of(speaker)
 	if p.WorseBy == "" {
 		p.WorseBy = WorseByPath
 		if internal {
@@ -263,6 +292,9 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 	if p.WorseBy == WorseByPreference && !internal {
 		t.failKey("worse_by", "\"local-preference\" is not sent to external peers: choose \"as-path\" or \"med\"")
 	}
+	if p.WorseBy == WorseByPath && internal {
+		t.failKey("worse_by", "\"as-path\" would have internal peers take the route for a loop: choose \"local-preference\" or \"med\"")
+	}
 	if t.has("local_preference") && !internal {
 		t.failKey("local_preference", "is not sent to external peers: remove it")
 	}
@@ -270,6 +302,9 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 		t.failKey("worse_step", "%d is out of range: the AS is prepended 1 to %d times for a step", p.WorseStep, maxPrepend)
 	}
 }
+
+// ranks is by how much the MED of ready nodes may differ with spread = false.
+const ranks = vrrp.MaxPriority - vrrp.MinPriority
 
 // checkBGP refuses a VIP that no peer would hear of.
 func checkBGP(t value, b *BGP, used []placedVIP) {
@@ -283,6 +318,9 @@ func checkBGP(t value, b *BGP, used []placedVIP) {
 			}
 		}
 		for _, p := range b.Peers {
+			if !v.Spread && p.WorseBy == WorseByMED && p.WorseStep <= ranks {
+				t.failKey("peer", "worse_step of %s, %d, is less than what MED tells priorities apart by with spread = false: choose %d or more", p.Address, p.WorseStep, ranks+1)
+			}
 			if slices.Contains(v.Addresses, p.Address) {
 				t.failKey("peer", "%s is an address of %s: write the router's own address", p.Address, describe(v))
 			}

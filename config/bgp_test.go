@@ -76,12 +76,43 @@ hosts = ["k3s2.example.com"]
 	}
 }
 
+// TestBGPOtherRacks: a peer of other hosts is judged by their AS, not by that of this one.
+func TestBGPOtherRacks(t *testing.T) {
+	const text = `
+[[vip]]
+mode = "bgp"
+addresses = ["192.0.2.100"]
+[bgp]
+local_as = 64512
+local_as_by_host = { k3s1 = 64601, k3s2 = 64602 }
+[[bgp.peer]]
+address = "203.0.113.1"
+as = 64601
+local_preference = 200
+hosts = ["k3s1.example.com"]
+[[bgp.peer]]
+address = "203.0.113.2"
+as = 64602
+hosts = ["k3s2"]
+`
+	for _, host := range []string{"k3s1", "k3s2"} {
+		if _, err := Parse("vipd.toml", []byte(text), Host{Name: host}); err != nil {
+			t.Errorf("as %s: %v", host, err)
+		}
+		const want = "bgp.peer.local_preference: is not sent to external peers: remove it"
+		if _, err := Parse("vipd.toml", []byte(strings.Replace(text, "as = 64601\n", "as = 64999\n", 1)), Host{Name: host}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("as %s, a mistake in the peer of k3s1: %v", host, err)
+		}
+	}
+}
+
 func TestBGPRefusals(t *testing.T) {
 	with := func(old, new string) string { return strings.Replace(minimalBGP, old, new, 1) }
 	for _, c := range []struct{ in, want string }{
 		{with(`mode = "bgp"`, `mode = "bgp"`+"\nvrid = 5"), `vip.vrid: does not belong to mode "bgp": remove it`},
 		{with(`mode = "bgp"`, `mode = "ospf"`), `vip.mode: "ospf" is not known: choose "vrrp" or "bgp"`},
 		{with(`mode = "bgp"`, `mode = "bgp"`+"\npriority = 250"), `vip.priority: has no effect while all nodes announce alike: add spread = false, or remove it`},
+		{with("[bgp]", "spread = false\n[bgp]"), `vip.spread: false needs priorities that differ, for routers share the traffic among equal ones: add priority_by_host`},
 		{minimal + "spread = true", `vip.spread: does not belong to mode "vrrp", where one node holds the VIP: remove it`},
 		{minimal + "[bgp]\nlocal_as = 1", `bgp: has no effect: no [[vip]] has mode = "bgp"`},
 		{strings.Split(minimalBGP, "[bgp]")[0], `vip.mode: needs a table [bgp], with local_as and a [[bgp.peer]] for each router`},
@@ -98,6 +129,9 @@ func TestBGPRefusals(t *testing.T) {
 		{minimalBGP + "multihop = 3\nttl_security = 2", `bgp.peer.ttl_security: excludes multihop: keep one of the two`},
 		{minimalBGP + `communities = ["70000:1"]`, `bgp.peer.communities: "70000:1" is not a community: write two numbers up to 65535, such as "64512:100"`},
 		{minimalBGP + `worse_by = "local-preference"`, `bgp.peer.worse_by: "local-preference" is not sent to external peers: choose "as-path" or "med"`},
+		{with("as = 64600", "as = 64512\nworse_by = \"as-path\""), `bgp.peer.worse_by: "as-path" would have internal peers take the route for a loop: choose "local-preference" or "med"`},
+		{with("[bgp]", "spread = false\npriority = 200\n[bgp]") + "worse_by = \"med\"\nworse_step = 154", `bgp.peer: worse_step of 203.0.113.1, 154, is less than what MED tells priorities apart by with spread = false: choose 155 or more`},
+		{minimalBGP + `keepalive = "500ms"`, `bgp.peer.keepalive: 500ms is out of range: choose 1s to 1h`},
 		{minimalBGP + `worse_step = 11`, `bgp.peer.worse_step: 11 is out of range: the AS is prepended 1 to 10 times for a step`},
 		{minimalBGP + `password_file = "secret"`, `bgp.peer.password_file: is not an absolute path`},
 		{minimalBGP + "[[bgp.peer]]\naddress = \"203.0.113.1\"\nas = 1", `bgp.peer.address: 203.0.113.1 is the address of another [[bgp.peer]] too: remove one`},

@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,11 +43,17 @@ func Load(path string) (*Config, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the configuration: %w: write it with: vipd init --address A", err)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("reading the configuration: %w: run the command as root", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fmt.Errorf("reading the configuration: %w: name the file in it", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -100,7 +108,19 @@ func (r *report) syntax(err error, data []byte) {
 	last := 1 + strings.Count(strings.TrimSuffix(string(data), "\n"), "\n")
 	line := min(max(pe.Position.Line, 1), last)
 	msg := strings.Map(visible, strings.TrimSuffix(pe.Message, "."))
-	r.add(line, "", "not valid TOML: %s%s", msg, quotesHint(msg))
+	r.add(line, "", "not valid TOML: %s%s", quotation.ReplaceAllStringFunc(msg, discreet), quotesHint(msg))
+}
+
+// quotation is a piece of the file in a message of the parser.
+var quotation = regexp.MustCompile(`"[^"]*"`)
+
+// discreet keeps from a log what may be a secret that somebody wrote into the file: all
+// but an address or a number.
+func discreet(quoted string) string {
+	if len(quoted) <= len(`"255.255.255.255/32"`) && strings.Trim(quoted, `"0123456789.:/`) == "" {
+		return quoted
+	}
+	return `"..."`
 }
 
 // visible keeps control characters of the file from the operator's terminal.

@@ -19,6 +19,8 @@ var refusals = []struct{ name, in, want string }{
 vrid = 51
 addresses = [192.0.2.100]`,
 		`vipd.toml:3: not valid TOML: Invalid float value: "192.0.2.100": put text, addresses and durations in straight quotes`},
+	{"secret without quotes", minimal + "[auth]\nkeys = [{ id = 1, key = topsecret }]",
+		`vipd.toml:5: not valid TOML: expected value but found "..." instead: put text, addresses and durations in straight quotes`},
 	{"end of file in a list", `[[vip]]
 vrid = 51
 addresses = ["192.0.2.100"`,

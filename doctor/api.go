@@ -26,7 +26,7 @@ const soon = 30 * 24 * time.Hour
 
 const rotate = "systemctl stop k3s && k3s certificate rotate && systemctl start k3s"
 
-func checkCredentials(_ context.Context, p *patient) ([]Finding, error) {
+func checkCredentials(ctx context.Context, p *patient) ([]Finding, error) {
 	cfg, err := p.cfg()
 	if err != nil {
 		return nil, errNoConfig
@@ -37,19 +37,22 @@ func checkCredentials(_ context.Context, p *patient) ([]Finding, error) {
 	}
 	var list []Finding
 	for _, c := range probes {
-		list = append(list, p.checkIdentity(c)...)
+		list = append(list, p.checkIdentity(ctx, c)...)
 	}
 	if cfg.Auth != nil {
 		if here := readable(cfg.Auth); len(here.Keys) > 0 {
 			if _, err := p.Secrets.Keys(here); err != nil {
 				list = append(list, found("auth-key-unusable", "auth", err.Error(), "docs/security.md tells how keys are made"))
 			}
+			for _, k := range here.Keys {
+				list = append(list, p.checkReadable(ctx, "auth-key-unusable", "auth", k.File)...)
+			}
 		}
 	}
 	return list, nil
 }
 
-func (p *patient) checkIdentity(c health.Check) []Finding {
+func (p *patient) checkIdentity(ctx context.Context, c health.Check) []Finding {
 	id, err := p.Secrets.Identity(c)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && c.Type == string(config.CheckK3s):
@@ -58,15 +61,47 @@ func (p *patient) checkIdentity(c health.Check) []Finding {
 		return []Finding{found("credentials-missing", c.String(), err.Error(), "mend ca_file, cert_file and key_file in "+p.ConfigPath)}
 	case err != nil:
 		return []Finding{found("credentials-unreadable", c.String(), err.Error(), "if the files are damaged: "+rotate)}
-	case id.CertFile == "":
-		return nil
+	}
+	list := p.checkReadable(ctx, "credentials-unreadable", c.String(), filesOf(c, id)...)
+	if id.CertFile == "" {
+		return list
 	}
 	left := time.Until(id.NotAfter)
 	switch {
 	case left <= 0:
-		return []Finding{found("credentials-expired", c.String(), fmt.Sprintf("%s expired on %s", id.CertFile, day(id.NotAfter)), rotate)}
+		return append(list, found("credentials-expired", c.String(), fmt.Sprintf("%s expired on %s", id.CertFile, day(id.NotAfter)), rotate))
 	case left < soon:
-		return []Finding{found("credentials-expiring", c.String(), fmt.Sprintf("%s expires on %s", id.CertFile, day(id.NotAfter)), "systemctl restart k3s")}
+		return append(list, found("credentials-expiring", c.String(), fmt.Sprintf("%s expires on %s", id.CertFile, day(id.NotAfter)), "systemctl restart k3s"))
+	}
+	return list
+}
+
+// filesOf are those that an identity came from.
+func filesOf(c health.Check, id health.Identity) []string {
+	key := c.KeyFile
+	if c.Type == string(config.CheckK3s) {
+		key = strings.TrimSuffix(id.CertFile, ".crt") + ".key"
+	}
+	return slices.DeleteFunc([]string{id.CAFile, id.CertFile, key}, func(f string) bool { return f == "" })
+}
+
+// checkReadable asks whether the agent can read what root can: it is another user, to whom
+// its unit shows not all of the file system. Without an agent there is nobody to ask for.
+func (p *patient) checkReadable(ctx context.Context, id, subject string, files ...string) []Finding {
+	pid, err := p.Agent.Process(ctx)
+	if err != nil {
+		return nil
+	}
+	for _, f := range files {
+		why, err := p.Kernel.Unreadable(ctx, pid, f)
+		if err != nil || why == "" {
+			continue
+		}
+		remedy := "give the unit its CAP_DAC_READ_SEARCH back, see systemctl cat vipd, or let the user vipd read it"
+		if strings.Contains(why, "No such file") { // and root has read it
+			remedy = "the unit hides /home, /root and /tmp: move it to /etc/vipd, and mend " + p.ConfigPath
+		}
+		return []Finding{found(id, subject, fmt.Sprintf("root can read %s, and the agent cannot (process %d): %s", f, pid, why), remedy)}
 	}
 	return nil
 }

@@ -1,10 +1,11 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
@@ -17,7 +18,8 @@ func routeKinds() []Kind {
 			"The sessions in the agent's status, which has the router's own words, or what the connection met with.",
 			"As the line says: both ends must agree on addresses, AS numbers, password and hops."},
 		{"bgp-family-missing", "bgp", Error, "The session with a router is up, and carries no routes of a VIP's family.",
-			"A route is announced, and no session that is up carries it.", "Turn the family on at the router (`address-family ipv6`, `channel ipv6`), and add it to `families`."},
+			"The families that each session which is up has agreed on, against those of its `families` that VIPs are announced in.",
+			"Turn the family on at the router (FRR: `address-family ipv6 unicast`, `neighbor activate`; BIRD: a channel `ipv6`), or take it out of `families`."},
 		{"bgp-vip-in-subnet", "bgp", Warning, "A VIP of mode bgp lies in a subnet of this host. Its neighbours do not ask a router for the way, but the segment, and every server that has the VIP answers.",
 			"The subnets of the interfaces.", "Choose an address outside of all the servers' subnets, or `mode = \"vrrp\"`."},
 		{"bgp-no-way-back", "bgp", Warning, "The host has no default route, so that answers to clients of other networks have no way.",
@@ -43,7 +45,7 @@ func checkBGP(_ context.Context, p *patient) ([]Finding, error) {
 	if err != nil {
 		return list, nil // the check of the agent says so
 	}
-	return append(list, checkSessions(s)...), nil
+	return append(list, checkSessions(cfg.BGP, s)...), nil
 }
 
 func checkRouted(cfg *config.Config, links []Link) []Finding {
@@ -67,30 +69,57 @@ func checkRouted(cfg *config.Config, links []Link) []Finding {
 	return list
 }
 
-func checkSessions(s control.Status) []Finding {
+func checkSessions(cfg *config.BGP, s control.Status) []Finding {
 	var list []Finding
-	carried := false
 	for _, x := range s.Sessions {
-		if x.State == "Established" {
-			carried = carried || x.Routes > 0
+		if x.State != "Established" {
+			why := cmp.Or(x.Problem, "no more is known yet")
+			list = append(list, found("bgp-session-down", x.Peer, fmt.Sprintf("AS %d, %s: %s", x.AS, x.State, why), "see vipd history, and the router's own log"))
 			continue
 		}
-		why := x.Problem
-		if why == "" {
-			why = "no more is known yet"
+		list = append(list, checkFamilies(cfg, s.Routers, x)...)
+	}
+	return list
+}
+
+// checkFamilies looks for VIPs that a session which is up tells nothing of, although it is
+// configured to. An agent of an older release does not say what was agreed on.
+func checkFamilies(cfg *config.BGP, routers []control.Router, x control.Session) []Finding {
+	var list []Finding
+	var due []string
+	for _, f := range familiesOf(cfg, x) {
+		vips := announced(routers, f)
+		if len(vips) == 0 || len(x.Families) == 0 || slices.Contains(x.Families, f.String()) {
+			due = append(due, vips...)
+			continue
 		}
-		list = append(list, found("bgp-session-down", x.Peer, fmt.Sprintf("AS %d, %s: %s", x.AS, x.State, why), "see vipd history, and the router's own log"))
+		list = append(list, found("bgp-family-missing", x.Peer, fmt.Sprintf("the session is up and carries no %v routes: the router does not hear of %s", f, strings.Join(vips, ", ")),
+			fmt.Sprintf("turn %[1]v on at the router (FRR: address-family %[2]s unicast, neighbor activate; BIRD: a channel %[2]s)", f, strings.ToLower(f.String()))))
 	}
-	if len(list) > 0 || carried {
-		return list
+	if x.Routes == 0 && len(due) > 0 || x.Routes < len(due) && x.Problem != "" {
+		why := cmp.Or(x.Problem, "no more is known")
+		list = append(list, found("bgp-family-missing", x.Peer, fmt.Sprintf("the session is up and carries %d routes of %d (%s): %s", x.Routes, len(due), strings.Join(due, ", "), why),
+			"give this host an address of that family on the interface to the router, or the peer next_hop_ipv4 or next_hop_ipv6"))
 	}
-	for _, r := range s.Routers {
-		if r.Mode == "bgp" && r.State == "Active" && len(r.Addresses) > 0 {
-			f := vrrp.IPv4
-			if a, err := netip.ParseAddr(r.Addresses[0]); err == nil {
-				f = vrrp.FamilyOf(a)
-			}
-			list = append(list, found("bgp-family-missing", r.VIP, fmt.Sprintf("no session carries %s routes", f), "turn that family on at the router, and add it to families"))
+	return list
+}
+
+// familiesOf are what is configured for a session.
+func familiesOf(cfg *config.BGP, x control.Session) []vrrp.Family {
+	for _, p := range cfg.Peers {
+		if p.Address.String() == x.Peer {
+			return p.Families
+		}
+	}
+	return nil
+}
+
+// announced are the addresses of a family that this host announces.
+func announced(routers []control.Router, f vrrp.Family) []string {
+	var list []string
+	for _, r := range routers {
+		if r.Mode == "bgp" && r.State == "Active" && r.Family == f.String() {
+			list = append(list, r.Addresses...)
 		}
 	}
 	return list

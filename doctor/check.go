@@ -45,6 +45,7 @@ const slack = 12 * time.Second
 
 // Run makes all checks at once.
 func Run(ctx context.Context, o Options, s Sources) Report {
+	o.Listen = longEnough(o, s.Files)
 	ctx, cancel := context.WithTimeout(ctx, o.Listen+slack)
 	defer cancel()
 	p := newPatient(ctx, o, s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/vipd/vipd/config"
 )
@@ -33,16 +34,29 @@ func checkAgent(_ context.Context, p *patient) ([]Finding, error) {
 		if !p.Root {
 			return nil, err
 		}
-		return []Finding{found("agent-down", "agent", err.Error(), "")}, nil
+		return []Finding{agentDown(err)}, nil
 	}
 	var list []Finding
 	for _, what := range s.Problems {
-		list = append(list, found("agent-reports", "agent", what, ""))
+		list = append(list, found("agent-reports", "agent", what, more))
 	}
 	for _, r := range s.Routers {
 		for _, what := range r.Problems {
-			list = append(list, found("agent-reports", r.VIP+" "+r.Family, what, ""))
+			list = append(list, found("agent-reports", r.VIP+" "+r.Family, what, more))
 		}
 	}
 	return list, nil
+}
+
+// more goes with what the agent reports, which mostly says itself what to do.
+const more = "since when: vipd history; more: journalctl -u vipd -n 50"
+
+// agentDown tells the remedy, which the error of a socket on which nobody answers has, from
+// the rest.
+func agentDown(err error) Finding {
+	what, start, ok := strings.Cut(err.Error(), ": start it with: ")
+	if !ok {
+		return found("agent-down", "agent", what, "systemctl status vipd; journalctl -u vipd -n 50")
+	}
+	return found("agent-down", "agent", what, "start it with: "+start)
 }

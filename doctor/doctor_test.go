@@ -208,7 +208,7 @@ func TestEach(t *testing.T) {
 			if got.Severity != k.Severity || got.Subject == "" || got.Evidence == "" {
 				t.Errorf("%+v", got)
 			}
-			if got.Remedy == "" && k.ID != "agent-down" && k.ID != "agent-reports" { // they come with the evidence
+			if got.Remedy == "" {
 				t.Error("no remedy")
 			}
 			if strings.ContainsAny(got.Evidence+got.Remedy+got.Subject, "\n") {
@@ -308,6 +308,38 @@ func TestTwoHolders(t *testing.T) {
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "vip-elsewhere" })
 	if i < 0 || !strings.Contains(r.Findings[i].Remedy, "protocol 112") {
 		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// What root can read and the agent cannot is found, and asked of each file.
+func TestUnreadableForTheAgent(t *testing.T) {
+	for _, path := range []string{"/k3s/tls/client-ca.crt", "/k3s/tls/client.crt", "/k3s/tls/client.key", "/etc/vipd/keys/1"} {
+		f := healthy()
+		f.files[configPath], f.frames = authConfig, []Frame{signedBy(1, secret)}
+		f.identity.CAFile, f.identity.CertFile = "/k3s/tls/client-ca.crt", "/k3s/tls/client.crt"
+		f.hidden = map[string]string{path: "Permission denied"}
+		id := "credentials-unreadable"
+		if strings.Contains(path, "/keys/") {
+			id = "auth-key-unusable"
+		}
+		r := f.examine(t, Options{Listen: listen, Root: true})
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == id })
+		if i < 0 || !strings.Contains(r.Findings[i].Evidence, path+", and the agent cannot (process 7): Permission denied") {
+			t.Errorf("%s: %+v", path, r.Findings)
+		}
+	}
+}
+
+// Timers are measured as the agent is scheduled, not as it ought to be.
+func TestTimersOfTheAgent(t *testing.T) {
+	for policy, how := range map[string]string{"rr": "with real-time", "other": "without real-time"} {
+		f := healthy()
+		f.late, f.policy = 200*time.Millisecond, policy
+		r := f.examine(t, Options{Listen: listen, Root: true})
+		i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "timer-late" })
+		if i < 0 || !strings.Contains(r.Findings[i].Evidence, " "+how) {
+			t.Errorf("%s: %+v", policy, r.Findings)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ type fakes struct {
 	commands map[string]string
 	units    map[string]Unit
 	frames   []Frame
+	heardFor time.Duration
 	macs     map[netip.Addr][]net.HardwareAddr
 	keys     error
 	identity health.Identity
@@ -41,6 +42,7 @@ type fakes struct {
 	agent    control.Status
 	noAgent  error
 
+	hidden   map[string]string // why the agent cannot read files
 	release  string
 	unsynced bool
 	late     time.Duration
@@ -113,7 +115,10 @@ func (f *fakes) sources() Sources {
 
 func (f *fakes) Links() ([]Link, error) { return f.links, nil }
 
-func (f *fakes) Listen(context.Context, []Link, time.Duration) ([]Frame, error) { return f.frames, nil }
+func (f *fakes) Listen(_ context.Context, _ []Link, d time.Duration) ([]Frame, error) {
+	f.heardFor = d
+	return f.frames, nil
+}
 
 func (f *fakes) Claimants(_ context.Context, _ Link, a netip.Addr, _ time.Duration) ([]net.HardwareAddr, error) {
 	return f.macs[a], nil
@@ -138,12 +143,17 @@ func (f *fakes) Get(_ context.Context, _ health.Identity, url string) (int, []by
 
 func (f *fakes) Release() (string, error)    { return f.release, nil }
 func (f *fakes) Synchronised() (bool, error) { return !f.unsynced, nil }
-func (f *fakes) Policy(int) (string, error)  { return f.policy, nil }
-func (f *fakes) Lateness(context.Context) (time.Duration, bool, error) {
-	return f.late, true, nil
+func (f *fakes) Unreadable(_ context.Context, _ int, path string) (string, error) {
+	return f.hidden[path], nil
+}
+func (f *fakes) Policy(int) (string, error) { return f.policy, nil }
+func (f *fakes) Lateness(_ context.Context, policy string) (time.Duration, bool, error) {
+	return f.late, isRealTime(policy), nil
 }
 
 type fakeAgent struct{ *fakes }
+
+func (a fakeAgent) Process(context.Context) (int, error) { return 7, a.noAgent }
 
 func (a fakeAgent) Status(context.Context) (control.Status, error) { return a.agent, a.noAgent }
 

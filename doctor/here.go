@@ -26,7 +26,7 @@ import (
 func Here(runtimeDir string) Sources {
 	return Sources{
 		Network: hostNetwork{}, Files: hostFiles{}, Commands: hostCommands{}, Units: systemctl{hostCommands{}}, Wire: hostWire{},
-		Secrets: hostSecrets{}, API: hostAPI{}, Agent: control.NewClient(control.Socket(runtimeDir)), Kernel: hostKernel{},
+		Secrets: hostSecrets{}, API: hostAPI{}, Agent: newHostAgent(control.Socket(runtimeDir)), Kernel: hostKernel{},
 	}
 }
 
@@ -58,8 +58,9 @@ func (hostCommands) Run(ctx context.Context, name string, args ...string) ([]byt
 type systemctl struct{ Commands }
 
 func (s systemctl) Show(ctx context.Context, unit string) (Unit, error) {
-	const properties = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,MainPID,CPUSchedulingPolicy,FragmentPath,DropInPaths,ExecStart"
-	out, err := s.run(ctx, "show", "--property", properties, "--", unit)
+	properties := append([]string{"LoadState", "ActiveState", "UnitFileState", "Result", "ExecMainStatus", "MainPID", "CPUSchedulingPolicy", "FragmentPath", "DropInPaths", "ExecStart"},
+		givenProperties()...)
+	out, err := s.run(ctx, "show", "--property", strings.Join(properties, ","), "--", unit)
 	if err != nil {
 		return Unit{}, err
 	}
@@ -72,9 +73,15 @@ func readUnit(unit string, text []byte) Unit {
 	u := Unit{
 		Name: unit, LoadState: facts["LoadState"], ActiveState: facts["ActiveState"], UnitFileState: facts["UnitFileState"],
 		Result: facts["Result"], ExecStart: facts["ExecStart"], Policy: facts["CPUSchedulingPolicy"], Path: facts["FragmentPath"], DropIns: strings.Fields(facts["DropInPaths"]),
+		Given: make(map[string]string),
 	}
 	u.ExitStatus, _ = strconv.Atoi(facts["ExecMainStatus"]) // not there: 0
 	u.MainPID, _ = strconv.Atoi(facts["MainPID"])
+	for _, name := range givenProperties() {
+		if value, ok := facts[name]; ok {
+			u.Given[name] = value
+		}
+	}
 	return u
 }
 

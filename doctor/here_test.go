@@ -78,12 +78,15 @@ Result=exit-code
 ExecMainStatus=214
 MainPID=0
 CPUSchedulingPolicy=2
+Nice=0
+LimitMEMLOCK=infinity
 FragmentPath=/usr/lib/systemd/system/vipd.service
 DropInPaths=/etc/systemd/system/vipd.service.d/a.conf /etc/systemd/system/vipd.service.d/b.conf
 ExecStart={ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; start_time=[n/a] ; pid=0 }
 `
 	want := Unit{
-		Name: agentUnit, LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled", Result: "exit-code", ExitStatus: 214, Policy: "2", Path: "/usr/lib/systemd/system/vipd.service",
+		Given: map[string]string{"Nice": "0", "LimitMEMLOCK": "infinity"},
+		Name:  agentUnit, LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled", Result: "exit-code", ExitStatus: 214, Policy: "2", Path: "/usr/lib/systemd/system/vipd.service",
 		DropIns:   []string{"/etc/systemd/system/vipd.service.d/a.conf", "/etc/systemd/system/vipd.service.d/b.conf"},
 		ExecStart: "{ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; start_time=[n/a] ; pid=0 }",
 	}
@@ -91,7 +94,7 @@ ExecStart={ path=/usr/bin/vipd ; argv[]=/usr/bin/vipd run ; ignore_errors=no ; s
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !runs(got, "vipd") || runs(got, "k3s") || !realTime(policyName(got.Policy)) {
+	if !runs(got, "vipd") || runs(got, "k3s") || !isRealTime(policyName(got.Policy)) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -32,14 +32,14 @@ const (
 	measured = time.Second
 )
 
-func (hostKernel) Lateness(ctx context.Context) (worst time.Duration, realTime bool, err error) {
+func (hostKernel) Lateness(ctx context.Context, policy string) (worst time.Duration, realTime bool, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		// The thread is scheduled as the agent is, and ends with the goroutine.
 		runtime.LockOSThread()
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
-		realTime = unix.SchedSetAttr(0, &attr, 0) == nil
+		realTime = isRealTime(policy) && unix.SchedSetAttr(0, &attr, 0) == nil
 		worst, err = naps(ctx)
 	}()
 	<-done

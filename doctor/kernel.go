@@ -30,7 +30,7 @@ func checkTimer(ctx context.Context, p *patient) ([]Finding, error) {
 	if err != nil {
 		return nil, errNoConfig
 	}
-	worst, realTime, err := p.Kernel.Lateness(ctx)
+	worst, realTime, err := p.Kernel.Lateness(ctx, p.policy(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("measure timers: %w", err)
 	}
@@ -47,6 +47,20 @@ func checkTimer(ctx context.Context, p *patient) ([]Finding, error) {
 		}
 	}
 	return list, nil
+}
+
+// policy is by which the agent is scheduled, or as its unit has it if it does not run.
+func (p *patient) policy(ctx context.Context) string {
+	const ofTheUnit = "rr"
+	pid, err := p.Agent.Process(ctx)
+	if err != nil {
+		return ofTheUnit
+	}
+	policy, err := p.Kernel.Policy(pid)
+	if err != nil {
+		return ofTheUnit
+	}
+	return policy
 }
 
 // oldest is the first kernel that has pidfd_open(2).

@@ -16,13 +16,19 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
+	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/doctor"
 	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/test/standin/pki"
@@ -46,8 +52,8 @@ func faults() []fault {
 		{"configuration", badConfig}, {"interfaces", interfaces}, {"bridge", snooping}, {"sysctls", sysctls}, {"managers", managers},
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
-		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"BGP", routes}, {"nobody advertises", silence},
+		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -283,6 +289,36 @@ func credentials(w *ward) {
 	w.has("credentials-unreadable", w.examineWith(w.second(), config))
 }
 
+// hidden has an agent look at a file system that shows it less than root, as ProtectHome does.
+func hidden(w *ward) {
+	s, dir := w.second(), w.t.TempDir()
+	home, config, run := filepath.Join(dir, "home"), filepath.Join(dir, "vipd.toml"), filepath.Join(dir, "run")
+	w.must(os.Mkdir(home, 0o755))
+	cert, key := selfSigned(w, 365*24*time.Hour)
+	w.must(os.WriteFile(home+"/client.crt", cert, 0o644))
+	w.must(os.WriteFile(home+"/client.key", key, 0o600))
+	w.must(os.WriteFile(config, fmt.Appendf(nil, "[[check]]\ntype = \"https\"\nurl = \"https://127.0.0.1:7443\"\ncert_file = %q\nkey_file = %q\n"+
+		"[[vip]]\naddresses = [%q]\nvrid = 77\ninterface = \"eth0\"\n", home+"/client.crt", home+"/client.key", spare4), 0o644))
+	examine := func() doctor.Report {
+		out, err := s.Node.Run(w.vipd, "doctor", "--json", "--listen", "0s", "--config", config, "--runtime-dir", run)
+		return w.report(out, err)
+	}
+	agent := fmt.Sprintf("%s run --config %s --runtime-dir %s", w.vipd, config, run)
+	end := w.on(s.Node, "sh", "-euc", "exec "+agent)
+	w.until("the agent", func() error { return w.answers(run) })
+	w.lacks("credentials-unreadable", examine())
+	end()
+	w.on(s.Node, "unshare", "--mount", "sh", "-euc", "mount -t tmpfs tmpfs "+home+"; exec "+agent)
+	w.until("the agent", func() error { return w.answers(run) })
+	w.says(examine(), "credentials-unreadable", home+"/client.crt, and the agent cannot", "move it to /etc/vipd")
+}
+
+// answers tells whether an agent answers.
+func (w *ward) answers(runtimeDir string) error {
+	_, err := control.NewClient(control.Socket(runtimeDir)).Status(w.t.Context())
+	return err
+}
+
 // selfSigned makes a certificate for 127.0.0.1 that ends soon, and its key.
 func selfSigned(w *ward, left time.Duration) (cert, key []byte) {
 	w.t.Helper()
@@ -355,9 +391,101 @@ func nodeAddress(w *ward) {
 }
 
 func otherVersion(w *ward) {
+	newer := filepath.Join(w.t.TempDir(), "newer")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=9.9.9", "-o", newer, "github.com/vipd/vipd/cmd/vipd")
+	if out, err := build.CombinedOutput(); err != nil {
+		w.t.Fatalf("build another version: %v: %s", err, out)
+	}
 	s := w.second()
-	out, err := s.Node.Run(w.newer, "doctor", "--json", "--listen", "0s", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir())
-	w.has("version-differs", w.report(out, err))
+	w.has("version-differs", w.doctor(s, newer, s.ConfigPath(), "--listen", "0s"))
+}
+
+// oldKernel has the kernel say that it is Linux 2.6, as uname26 personality does.
+func oldKernel(w *ward) {
+	s := w.second()
+	out, err := s.Node.Run("setarch", "--uname-2.6", w.vipd, "doctor", "--json", "--listen", "0s", "--config", s.ConfigPath(), "--runtime-dir", s.RuntimeDir())
+	w.says(w.report(out, err), "kernel-old", "Linux 2.6.", "")
+}
+
+// clock wants to be told what the kernel of this machine says, be it synchronised or not.
+func clock(w *ward) {
+	const timeError = 5 // adjtimex(2)
+	var t unix.Timex
+	state, err := unix.Adjtimex(&t)
+	w.must(err)
+	r := w.examine(w.second(), "--listen", "0s")
+	if state == timeError {
+		w.has("clock-unsynchronised", r)
+		return
+	}
+	w.lacks("clock-unsynchronised", r)
+}
+
+// lateTimers has something that goes before all others take a processor for 30 ms again and
+// again, as the other guests of a hypervisor do.
+func lateTimers(w *ward) {
+	cpu, err := lastCPU()
+	w.must(err)
+	stop := w.steal(cpu, 30*time.Millisecond, 70*time.Millisecond)
+	defer stop()
+	s := w.second()
+	config := filepath.Join(w.t.TempDir(), "vipd.toml")
+	for interval, late := range map[string]bool{"10ms": true, "5s": false} {
+		w.must(os.WriteFile(config, []byte(wardConfig(s)+fmt.Sprintf("advert_interval = %q\n", interval)), 0o644))
+		out, err := s.Node.Run("taskset", "-c", fmt.Sprint(cpu), w.vipd, "doctor", "--json", "--listen", "0s", "--config", config, "--runtime-dir", s.RuntimeDir())
+		r := w.report(out, err)
+		if !late {
+			w.lacks("timer-late", r)
+			continue
+		}
+		w.says(r, "timer-late", "without real-time scheduling; advert_interval is 10ms", "advert_interval = ")
+	}
+}
+
+// lastCPU is the last processor that this process may use.
+func lastCPU() (int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 0, err
+	}
+	last, left := 0, set.Count()
+	for cpu := 0; left > 0; cpu++ {
+		if set.IsSet(cpu) {
+			last = cpu
+			left--
+		}
+	}
+	return last, nil
+}
+
+// steal takes a processor for a while and gives it back for another, until stop is called.
+func (w *ward) steal(cpu int, taken, given time.Duration) (stop func()) {
+	w.t.Helper()
+	refused, stopped := make(chan error), make(chan struct{})
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	go func() {
+		defer close(stopped)
+		runtime.LockOSThread() // and so the thread ends with it
+		var set unix.CPUSet
+		set.Set(cpu)
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 50}
+		err := errors.Join(unix.SchedSetaffinity(0, &set), unix.SchedSetAttr(0, &attr, 0))
+		refused <- err
+		for err == nil && ctx.Err() == nil {
+			for until := time.Now().Add(taken); time.Now().Before(until); {
+			}
+			nap := unix.NsecToTimespec(given.Nanoseconds())
+			_ = unix.Nanosleep(&nap, nil) // one that is cut short steals more
+		}
+	}()
+	if err := <-refused; err != nil {
+		cancel()
+		lab.Miss(w.t, "real-time scheduling: "+err.Error())
+	}
+	return func() {
+		cancel()
+		<-stopped
+	}
 }
 
 // rules loads a ruleset on the second server, and takes it off in the end.
@@ -416,6 +544,55 @@ func firewallOut(w *ward) {
 	w.has("firewall-drops", w.examine(w.second()))
 }
 
+// k3sRules are such as K3s adds, which let advertisements pass.
+const k3sRules = `*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+:KUBE-FIREWALL - [0:0]
+:KUBE-PROXY-FIREWALL - [0:0]
+:KUBE-ROUTER-INPUT - [0:0]
+-A INPUT -m comment --comment "kube-router netpol - 4IA2OSFRMVNDXBVV" -j KUBE-ROUTER-INPUT
+-A INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
+-A INPUT -j KUBE-FIREWALL
+-A OUTPUT -j KUBE-FIREWALL
+-A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment "block incoming localnet connections" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP
+-A KUBE-ROUTER-INPUT -d 10.43.0.0/16 -m comment --comment "allow traffic to primary cluster IP range" -j RETURN
+-A KUBE-ROUTER-INPUT -p tcp -m comment --comment "allow LOCAL TCP traffic to node ports" -m addrtype --dst-type LOCAL -m multiport --dports 30000:32767 -j RETURN
+COMMIT
+`
+
+// iptables has rules in the way, and takes them out of it as it is told.
+func iptables(w *ward) {
+	s := w.second()
+	path := filepath.Join(w.t.TempDir(), "rules")
+	w.must(os.WriteFile(path, []byte(k3sRules), 0o644))
+	w.t.Cleanup(func() {
+		w.run(s, "nft flush ruleset")
+		w.settledAgain()
+	})
+	w.run(s, "iptables-restore "+path)
+	w.lacks("firewall-drops", w.examine(s))
+	for _, rules := range [][]string{
+		{"iptables -A INPUT -i lo -j ACCEPT", "iptables -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "iptables -A INPUT -p tcp --dport 6443 -j ACCEPT", "iptables -P INPUT DROP"},
+		{"ip6tables -N others", "ip6tables -A INPUT -p icmpv6 -j ACCEPT", "ip6tables -A INPUT -i eth0 -j others", "ip6tables -A others -j REJECT"},
+		{"iptables -A OUTPUT -d 224.0.0.0/4 -j DROP"},
+	} {
+		for _, rule := range rules {
+			w.run(s, rule)
+		}
+		tool, _, _ := strings.Cut(rules[0], " ")
+		r := w.examine(s)
+		w.says(r, "firewall-drops", "table "+tool+" filter", tool+" -t filter -I ")
+		for _, f := range r.Findings {
+			if remedy, ok := strings.CutSuffix(f.Remedy, ", and save that"); ok && f.ID == "firewall-drops" {
+				w.run(s, remedy)
+			}
+		}
+		w.lacks("firewall-drops", w.examine(s))
+	}
+}
+
 // silence ends all agents.
 func silence(w *ward) {
 	for _, s := range w.cluster.Servers {
@@ -423,4 +600,10 @@ func silence(w *ward) {
 		w.must(s.AwaitAgent(w.t.Context()))
 	}
 	w.has("no-advertisement", w.examine(w.second()))
+	// Where a second says nothing it is not said to be well either.
+	r := w.examineWith(w.second(), wardConfig(w.second())+"advert_interval = \"2s\"\n")
+	w.lacks("no-advertisement", r)
+	if !slices.ContainsFunc(r.LeftOut, func(s doctor.Skipped) bool { return s.Check == "wire" && strings.Contains(s.Why, "--listen 8s") }) {
+		w.t.Errorf("left out: %+v", r.LeftOut)
+	}
 }

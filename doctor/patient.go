@@ -21,6 +21,7 @@ type Options struct {
 	Node       string
 	ConfigPath string
 	Listen     time.Duration // to the wire; 0: not at all
+	Patience   time.Duration // for which to listen at most where advert_interval is longer than Listen is made for
 	Root       bool          // what needs root can be done
 	Progress   func(string)  // told what takes long; may be nil
 }
@@ -50,13 +51,7 @@ type place struct {
 
 func newPatient(ctx context.Context, o Options, s Sources) *patient {
 	p := &patient{Options: o, Sources: s}
-	p.cfg = sync.OnceValues(func() (*config.Config, error) {
-		data, err := s.Files.Read(o.ConfigPath)
-		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
-		}
-		return config.Parse(o.ConfigPath, data, config.Host{Name: o.Node})
-	})
+	p.cfg = sync.OnceValues(func() (*config.Config, error) { return load(o, s.Files) })
 	p.links = sync.OnceValues(s.Network.Links)
 	p.places = sync.OnceValues(p.placed)
 	p.heard = sync.OnceValues(func() ([]Frame, error) { return p.listen(ctx) })
@@ -67,6 +62,34 @@ func newPatient(ctx context.Context, o Options, s Sources) *patient {
 	})
 	return p
 }
+
+func load(o Options, files Files) (*config.Config, error) {
+	data, err := files.Read(o.ConfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return config.Parse(o.ConfigPath, data, config.Host{Name: o.Node})
+}
+
+// longEnough is for how long to listen: until silence means that nobody advertises, within
+// patience.
+func longEnough(o Options, files Files) time.Duration {
+	cfg, err := load(o, files)
+	if err != nil || o.Listen == 0 {
+		return o.Listen
+	}
+	needed := o.Listen
+	for _, v := range cfg.VIPs {
+		if v.Mode == config.ModeVRRP {
+			needed = max(needed, silent(v.AdvertInterval))
+		}
+	}
+	return max(o.Listen, min(needed, o.Patience))
+}
+
+// silent is for how long at most nobody advertises a VIP that has a server: the
+// Active_Down_Interval, whose Skew_Time is below one interval (RFC 9568, section 6.1).
+func silent(interval time.Duration) time.Duration { return 4 * interval }
 
 // errNoConfig is met by all checks that need a configuration. The check of the
 // configuration says why.

@@ -72,6 +72,7 @@ type Unit struct {
 	Path                                                string // of its file
 	ExitStatus, MainPID                                 int
 	DropIns                                             []string
+	Given                                               map[string]string // of givenProperties, those that systemctl show has
 }
 
 // Wire listens and asks, without side effects.
@@ -108,17 +109,21 @@ type API interface {
 // Agent asks the agent.
 type Agent interface {
 	Status(ctx context.Context) (control.Status, error)
+	// Process is the agent's process id.
+	Process(ctx context.Context) (int, error)
 }
 
-// Kernel asks the kernel about time.
+// Kernel asks the kernel about time and processes.
 type Kernel interface {
 	// Release is the kernel's, as "6.1.0-18-amd64".
 	Release() (string, error)
 	// Synchronised tells whether something keeps the wall clock right.
 	Synchronised() (bool, error)
-	// Lateness is by how much a timer was late at worst, and whether the measurement
-	// was scheduled as the agent is.
-	Lateness(ctx context.Context) (worst time.Duration, realTime bool, err error)
+	// Lateness is by how much a timer was late at worst, scheduled by a policy, or
+	// without real-time scheduling where that is refused.
+	Lateness(ctx context.Context, policy string) (worst time.Duration, realTime bool, err error)
 	// Policy is the scheduling policy of a process: rr, fifo, other, ...
 	Policy(pid int) (string, error)
+	// Unreadable says why a process cannot read a file; empty: it can.
+	Unreadable(ctx context.Context, pid int, path string) (string, error)
 }

@@ -50,12 +50,12 @@ func (p *patient) checkAgentUnit(u Unit) []Finding {
 	case u.ActiveState == "failed":
 		list = append(list, found("unit-failed", agentUnit, fmt.Sprintf("it has failed: %s, exit status %d", u.Result, u.ExitStatus), "journalctl -u vipd -n 50; then: systemctl restart vipd"))
 	}
-	if policy := policyName(u.Policy); !realTime(policy) {
-		return append(list, found("dropin-lowers-priority", agentUnit, fmt.Sprintf("CPUSchedulingPolicy is %s%s", policy, dropIns(u)),
-			"remove that drop-in unless this machine refuses real-time scheduling, then: systemctl daemon-reload && systemctl restart vipd"))
+	list = append(list, p.checkGiven(u)...)
+	if !isRealTime(policyName(u.Policy)) {
+		return list // and so its process
 	}
 	if u.MainPID != 0 {
-		if policy, err := p.Kernel.Policy(u.MainPID); err == nil && !realTime(policy) {
+		if policy, err := p.Kernel.Policy(u.MainPID); err == nil && !isRealTime(policy) {
 			list = append(list, found("realtime-refused", agentUnit, fmt.Sprintf("its process %d is scheduled as %s", u.MainPID, policy), without))
 		}
 	}
@@ -68,7 +68,7 @@ func enabled(u Unit) bool {
 	return slices.Contains([]string{"enabled", "static", "alias"}, u.UnitFileState)
 }
 
-func realTime(policy string) bool { return slices.Contains([]string{"rr", "fifo"}, policy) }
+func isRealTime(policy string) bool { return slices.Contains([]string{"rr", "fifo"}, policy) }
 
 // policyName returns a policy by its name. systemctl show prints the kernel's numbers.
 func policyName(policy string) string {
@@ -77,13 +77,6 @@ func policyName(policy string) string {
 		return name
 	}
 	return policy
-}
-
-func dropIns(u Unit) string {
-	if len(u.DropIns) == 0 {
-		return ""
-	}
-	return ", by " + strings.Join(u.DropIns, ", ")
 }
 
 // checkNames looks at the units that K3s's scripts take for K3s's.

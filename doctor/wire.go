@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -39,15 +40,18 @@ func checkWire(ctx context.Context, p *patient) ([]Finding, error) {
 		status = control.Status{} // the check of the agent says why
 	}
 	var list []Finding
+	var unsure error
 	for _, at := range places {
 		if at.link == nil {
 			continue
 		}
 		own := at.ears(frames)
 		e := &ear{patient: p, at: at, auth: cfg.Auth, keys: keys, status: status}
-		list = append(list, e.judge(own)...)
+		found, why := e.judge(own)
+		list = append(list, found...)
+		unsure = cmp.Or(unsure, why)
 	}
-	return list, nil
+	return list, unsure
 }
 
 // ears are the packets of the place's interface and family that others sent.
@@ -108,7 +112,7 @@ type ear struct {
 }
 
 // judge goes through the packets, and then asks who was not heard.
-func (e *ear) judge(frames []Frame) []Finding {
+func (e *ear) judge(frames []Frame) ([]Finding, error) {
 	e.said, e.friends = make(map[string]bool), make(map[netip.Addr]time.Time)
 	in := &vrrp.Inspector{
 		Family: e.at.family, VRID: e.at.vip.VRID, Interval: e.at.vip.AdvertInterval, Addrs: e.at.addrs,
@@ -123,8 +127,8 @@ func (e *ear) judge(frames []Frame) []Finding {
 	for _, f := range frames {
 		e.packet(in, f)
 	}
-	e.silence()
-	return e.list
+	err := e.silence()
+	return e.list, err
 }
 
 func (e *ear) packet(in *vrrp.Inspector, f Frame) {
@@ -167,20 +171,21 @@ func (e *ear) stranger(f Frame, addrs []netip.Addr) bool {
 func (at place) has(a netip.Addr) bool { return slices.Contains(at.addrs, a) }
 
 func (e *ear) refused(f Frame, why vrrp.Reason) {
+	kind := "peer-refused"
 	switch why {
 	case vrrp.AuthStale:
-		// The offset has been said.
-	case vrrp.AuthMissing:
-		e.say("peer-auth-differs", f, who(f)+" does not sign its advertisements", "give it the [auth] of this server; until all have it: mode = \"permissive\"")
-	case vrrp.AuthUnexpected:
-		e.say("peer-auth-differs", f, who(f)+" signs its advertisements, and there is no [auth] here", "give this server its [auth] and keys, first with mode = \"receive-only\"")
-	case vrrp.AuthUnknownKey, vrrp.AuthBadHMAC:
-		e.say("peer-auth-differs", f, fmt.Sprintf("%s signs with a key that is not ours (%s)", who(f), why), "use the same keys on all servers, under the same ids")
-	case vrrp.BadDestination:
-		e.say("peer-refused", f, fmt.Sprintf("%s sends to %s", who(f), f.Header.Dst), "use peers on all servers or on none, and have each name all")
-	default:
-		e.say("peer-refused", f, fmt.Sprintf("what %s sends is refused: %s", who(f), why), "see the counters in docs/control.md; capture it with: tcpdump -vni "+f.Link+" proto 112")
+		return // the offset has been said
+	case vrrp.AuthMissing, vrrp.AuthUnexpected, vrrp.AuthMalformed, vrrp.AuthUnknownKey, vrrp.AuthBadHMAC:
+		kind = "peer-auth-differs"
 	}
+	fault, remedy := why.Explain(who(f))
+	if fault == "" {
+		return // nobody is to blame
+	}
+	if why == vrrp.BadDestination {
+		fault += ", " + f.Header.Dst.String()
+	}
+	e.say(kind, f, fault, remedy)
 }
 
 func (e *ear) notices(f Frame, p *vrrp.Packet, n vrrp.Notice) {
@@ -228,8 +233,9 @@ func (e *ear) clock(f Frame, message int) {
 // stampError is by how much the agent may have been late with a packet.
 const stampError = time.Second
 
-// silence says what follows from who was not heard.
-func (e *ear) silence() {
+// silence says what follows from who was not heard. Its error is that it was not listened for
+// long enough to know.
+func (e *ear) silence() error {
 	r, known := routerOf(e.status, e.at)
 	for a, last := range e.friends {
 		heard := slices.ContainsFunc(r.Peers, func(p control.Peer) bool {
@@ -241,17 +247,22 @@ func (e *ear) silence() {
 				"let IP protocol 112 in: nft list ruleset, and see /usr/share/doc/vipd/examples"))
 		}
 	}
-	if len(e.friends) > 0 || len(e.list) > 0 || e.Listen <= 3*e.at.vip.AdvertInterval {
-		return
+	if len(e.friends) > 0 || len(e.list) > 0 {
+		return nil
 	}
-	switch {
-	case !known || r.State != "Active":
-		e.list = append(e.list, found("no-advertisement", e.at.String(), fmt.Sprintf("nobody advertised %s on %s within %v", names(e.at.addrs), e.at.link.Name, e.Listen),
-			"on each server: systemctl enable --now vipd; if they run, let IP protocol 112 through between them"))
-	case len(r.Peers) == 0:
+	switch needed := silent(e.at.vip.AdvertInterval); {
+	case known && r.State == "Active" && len(r.Peers) > 0:
+		// The Active alone advertises, and it has heard others.
+	case known && r.State == "Active":
 		e.list = append(e.list, found("peers-unheard", e.at.String(), "this server is Active and has heard no other",
 			"if there are others, run vipd doctor on one of them: it has to hear this one"))
+	case e.Listen < needed:
+		return fmt.Errorf("heard nothing for %s within %v, which with an advert_interval of %v says little: run vipd doctor --listen %v", e.at, e.Listen, e.at.vip.AdvertInterval, needed)
+	default:
+		e.list = append(e.list, found("no-advertisement", e.at.String(), fmt.Sprintf("nobody advertised %s on %s within %v", names(e.at.addrs), e.at.link.Name, e.Listen),
+			"on each server: systemctl enable --now vipd; if they run, let IP protocol 112 through between them"))
 	}
+	return nil
 }
 
 // say adds a finding, once for each sender.

@@ -47,7 +47,7 @@ type Unit struct {
 	SubState    string
 	MainPID     int    // 0: no main process
 	Dead        bool   // the main process has ended
-	Exit        string // how it ended: "process 812 exited", "killed by signal 9"
+	Exit        string // how it ended: "process 812 ended", "process 812 killed by signal 9"
 }
 
 // Verdict is what is held of the local API server.

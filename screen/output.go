@@ -15,14 +15,17 @@ import (
 // over what was there; elsewhere it follows it.
 type Output struct {
 	w       io.Writer
-	between string   // two frames that follow each other
-	term    *os.File // nil: not a terminal
+	between string     // two frames that follow each other
+	term    descriptor // nil: not a terminal
 }
+
+// descriptor is a file, or what stands before it.
+type descriptor interface{ Fd() uintptr }
 
 // For returns the output for people on w.
 func For(w io.Writer) *Output {
 	o := &Output{w: w, between: "\n"}
-	if f, ok := w.(*os.File); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
+	if f, ok := w.(descriptor); ok && isTerminal(f) && os.Getenv("TERM") != "dumb" {
 		o.term = f
 	}
 	return o
@@ -104,7 +107,7 @@ func unlessOver(ctx context.Context, err error) error {
 	return err
 }
 
-func isTerminal(f *os.File) bool {
+func isTerminal(f descriptor) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
 }

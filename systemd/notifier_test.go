@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,5 +116,31 @@ func TestWatchdogInterval(t *testing.T) {
 				t.Errorf("got %v, %v; want %v, error %v", got, err, tt.want, tt.wantErr)
 			}
 		})
+	}
+}
+
+// TestInheritedTwice: of two files of one name the newer is taken, and the older closed, for
+// it is a connection that would stay open.
+func TestInheritedTwice(t *testing.T) {
+	if os.Getenv("LISTEN_FDS") != "" {
+		files := Inherited()
+		if f := files["bgp"]; len(files) != 1 || f == nil || f.Fd() != 4 {
+			t.Fatalf("it has %v", files)
+		}
+		if _, err := unix.FcntlInt(3, unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
+			t.Fatal("the older is open")
+		}
+		return
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" -test.run '^TestInheritedTwice$'`, os.Args[0])
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=bgp:bgp")
+	cmd.ExtraFiles = []*os.File{null, null}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

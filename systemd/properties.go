@@ -75,5 +75,5 @@ func (e exit) describe(pid int) string {
 			return fmt.Sprintf("process %d killed by signal %d", pid, e.status)
 		}
 	}
-	return fmt.Sprintf("process %d exited", pid)
+	return fmt.Sprintf("process %d ended", pid) // systemd tells later how
 }

@@ -183,13 +183,18 @@ func among(all []assigned, index int, addrs []netip.Addr) []netip.Addr {
 func describe(list []assigned) string {
 	var out []string
 	for _, a := range list {
-		name := fmt.Sprintf("interface %d", a.index)
-		if ifi, err := net.InterfaceByIndex(a.index); err == nil {
-			name = ifi.Name
-		}
-		out = append(out, fmt.Sprintf("%v on %s", a.Prefix, name))
+		out = append(out, fmt.Sprintf("%v on %s", a.Prefix, a.interfaceName()))
 	}
 	return strings.Join(out, ", ")
+}
+
+// interfaceName is for people: of an interface that is gone it is the number.
+func (a assigned) interfaceName() string {
+	ifi, err := net.InterfaceByIndex(a.index)
+	if err != nil {
+		return fmt.Sprintf("interface %d", a.index)
+	}
+	return ifi.Name
 }
 
 // own tells whether a is a usable global address of the node's own. Virtual

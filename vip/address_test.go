@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
@@ -48,6 +49,29 @@ func TestC35LeftoversRemoved(t *testing.T) {
 		if !has(t, a, netA4.Addr()) {
 			t.Error("removed the node's own address")
 		}
+	})
+}
+
+// What cannot be taken off is named as an operator knows it.
+func TestRemoveMayNot(t *testing.T) {
+	_, a, _ := twoNodes(t, "ip")
+	run(t, a, "ip", "addr", "add", "198.51.100.100/32", "dev", "lo")
+	in(t, a, func() error {
+		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var had, less [2]unix.CapUserData
+		if err := unix.Capget(&hdr, &had[0]); err != nil {
+			return err
+		}
+		less = had
+		less[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+		if err := unix.Capset(&hdr, &less[0]); err != nil {
+			return err
+		}
+		_, err := Remove([]netip.Addr{vip4})
+		if err == nil || !strings.Contains(err.Error(), "take 198.51.100.100/32 off lo: operation not permitted") {
+			t.Errorf("%v", err)
+		}
+		return unix.Capset(&hdr, &had[0])
 	})
 }
 

@@ -146,7 +146,7 @@ func (r *rtnl) remove(addrs ...assigned) error {
 		case errors.Is(err, unix.EADDRNOTAVAIL), errors.Is(err, unix.ENODEV):
 			errs[i] = nil
 		case err != nil:
-			errs[i] = fmt.Errorf("take %v off interface %d: %w", addrs[i].Prefix, addrs[i].index, err)
+			errs[i] = fmt.Errorf("take %v off %s: %w", addrs[i].Prefix, addrs[i].interfaceName(), err)
 		}
 	}
 	return errors.Join(errs...)

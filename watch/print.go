@@ -28,7 +28,7 @@ func NewPrinter(w io.Writer, asJSON bool) *Printer {
 
 // coloured goes by the terminal and by what its user wants (no-color.org).
 func coloured(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}

@@ -38,15 +38,8 @@ type Handler interface {
 // Listen opens the control socket, which only its owner may use. A socket that a
 // dead agent left is replaced; one that answers is another agent's.
 func Listen(path string) (net.Listener, error) {
-	c, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		c.Close()
-	}
-	if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ECONNREFUSED) {
-		return nil, fmt.Errorf("another agent answers on %s: stop it, or use another --runtime-dir", path)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("remove the old control socket: %w", err)
+	if err := removeDead(path); err != nil {
+		return nil, err
 	}
 	// The socket must never be open to others, not for a moment either.
 	old := unix.Umask(0o177)
@@ -56,6 +49,32 @@ func Listen(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("open the control socket: %w", err)
 	}
 	return l, nil
+}
+
+// removeDead removes a socket on which nobody answers, and nothing else.
+func removeDead(path string) error {
+	if len(path) > maxPath {
+		return tooLong(path)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there and is no socket: remove it, or use another --runtime-dir", path)
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
+		c.Close()
+		return fmt.Errorf("another agent answers on %s: stop it, or use another --runtime-dir", path)
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("another agent is there, and does not answer on %s: stop it, or use another --runtime-dir", path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case !errors.Is(err, unix.ECONNREFUSED):
+		return fmt.Errorf("look for another agent: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the old control socket: %w", err)
+	}
+	return nil
 }
 
 // Serve answers on l until ctx ends.

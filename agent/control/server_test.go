@@ -173,70 +173,6 @@ func TestDrainEndsWithClient(t *testing.T) {
 	}
 }
 
-func TestClientErrors(t *testing.T) {
-	answer := func(f http.HandlerFunc) func(*testing.T, string) {
-		return func(t *testing.T, socket string) {
-			l, err := net.Listen("unix", socket)
-			if err != nil {
-				t.Fatal(err)
-			}
-			srv := httptest.NewUnstartedServer(f)
-			srv.Listener.Close()
-			srv.Listener = l
-			srv.Start()
-			t.Cleanup(srv.Close)
-		}
-	}
-	tests := map[string]struct {
-		agent func(t *testing.T, socket string)
-		want  string // SOCKET stands for the path
-	}{
-		"not running": {func(*testing.T, string) {}, "the agent is not running (nothing answers on SOCKET): start it with: systemctl start vipd"},
-		"dead": {func(t *testing.T, socket string) {
-			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.SetUnlinkOnClose(false)
-			l.Close()
-		}, "the agent is not running (nothing answers on SOCKET): start it with: systemctl start vipd"},
-		"hung": {func(t *testing.T, socket string) {
-			l, err := net.Listen("unix", socket)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { l.Close() })
-		}, "the agent does not answer on SOCKET: see: systemctl status vipd"},
-		"another version": {answer(http.NotFound), "the agent does not know /v1/status: it is of another version; restart it: systemctl restart vipd"},
-		"garbage": {answer(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }),
-			"understand the agent's answer (is it of another version?): invalid character 'h' looking for beginning of value"},
-		"failed without a word": {answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
-			"the agent answered 418 I'm a teapot"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			socket := Socket(t.TempDir())
-			tt.agent(t, socket)
-			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-			defer cancel()
-			_, err := NewClient(socket).Status(ctx)
-			if err == nil {
-				t.Fatal("no error")
-			}
-			if diff := cmp.Diff(strings.ReplaceAll(tt.want, "SOCKET", socket), err.Error()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestClientMayNot(t *testing.T) {
-	err := NewClient("/run/vipd/control.sock").explain(&net.OpError{Op: "dial", Err: os.ErrPermission})
-	if want := "no permission to open /run/vipd/control.sock: run the command as root"; err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
-}
-
 func TestListen(t *testing.T) {
 	socket := Socket(t.TempDir())
 	l, err := Listen(socket)
@@ -262,6 +198,27 @@ func TestListen(t *testing.T) {
 	l.Close()
 	if _, err := Listen(filepath.Join(t.TempDir(), "missing", "control.sock")); err == nil {
 		t.Error("no error without a directory")
+	}
+}
+
+// What is no socket of an agent is left alone, and said to be what it is.
+func TestListenOddPlace(t *testing.T) {
+	dir := t.TempDir()
+	file := Socket(dir)
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := Socket(filepath.Join(dir, strings.Repeat("x", 100)))
+	for path, want := range map[string]string{
+		file:                     "SOCKET is there and is no socket: remove it, or use another --runtime-dir",
+		long:                     "SOCKET is too long for a socket, at most 107 bytes: choose a shorter --runtime-dir",
+		filepath.Join(file, "x"): "look for another agent: dial unix SOCKET: connect: not a directory",
+	} {
+		_, err := Listen(path)
+		expect(t, err, want, path)
+	}
+	if b, err := os.ReadFile(file); err != nil || string(b) != "precious" {
+		t.Errorf("the file is now %q, %v", b, err)
 	}
 }
 
@@ -316,13 +273,15 @@ func TestRefusals(t *testing.T) {
 func TestHugeBody(t *testing.T) {
 	socket := serve(t, &handler{})
 	read := &counter{Reader: bytes.NewReader(make([]byte, 8<<20))}
-	c := NewClient(socket)
+	client := http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", socket)
+	}}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://vipd/v1/drain", io.NopCloser(read))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if resp, err := c.http.Do(req); err == nil {
+	if resp, err := client.Do(req); err == nil {
 		resp.Body.Close()
 	}
 	if n := read.n.Load(); n > 4<<20 {
@@ -344,7 +303,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // A thousand connections that say nothing are in the way of others only while
 // they are there, and never of the agent.
 func TestManyConnections(t *testing.T) {
-	socket := serve(t, &handler{})
+	socket := serve(t, &handler{status: states["backup"]})
 	var conns []net.Conn
 	for range 1000 {
 		c, err := net.DialTimeout("unix", socket, 2*time.Second)
@@ -374,7 +333,7 @@ func TestManyConnections(t *testing.T) {
 // Clients that ask again and again have to queue again each time: they cannot keep
 // all the places.
 func TestGreedyClients(t *testing.T) {
-	socket := serve(t, &handler{})
+	socket := serve(t, &handler{status: states["backup"]})
 	const request = "GET /v1/status HTTP/1.1\r\nHost: vipd\r\n\r\n"
 	for range maxClients {
 		c, err := net.Dial("unix", socket)
@@ -401,7 +360,7 @@ func TestClientsThatDoNotRead(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as the server's patience")
 	}
-	h := &handler{history: slices.Repeat(story, 500)}
+	h := &handler{status: states["backup"], history: slices.Repeat(story, 500)}
 	socket := serve(t, h)
 	for range maxClients {
 		c, err := net.Dial("unix", socket)

@@ -88,6 +88,7 @@ type Session struct {
 	Source   string            `json:"source,omitempty"`    // this end
 	RouterID string            `json:"router_id,omitempty"` // of the router
 	HoldTime Duration          `json:"hold_time"`           // as agreed on; 0s: the session is not up
+	Families []string          `json:"families,omitempty"`  // whose routes it carries: IPv4, IPv6
 	Routes   int               `json:"routes"`              // announced
 	BFD      string            `json:"bfd,omitempty"`       // up, down; empty: none
 	Counters map[string]uint64 `json:"counters"`

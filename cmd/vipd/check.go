@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -12,9 +14,11 @@ import (
 
 func newCheck(p *paths) *cobra.Command {
 	return &cobra.Command{
-		Use:     "check",
-		Short:   "Validate the configuration",
-		Long:    "Validate the configuration without starting anything. Exits 1 if the agent would refuse it.",
+		Use:   "check",
+		Short: "Validate the configuration",
+		Long: `Validate the configuration without starting anything. Exits 1 if the agent would refuse it.
+It needs no root, but keys and passwords that only root can read are checked by root
+alone: for others it says so, and exits 1 too, for they may be bad.`,
 		Example: "  vipd check --config ./vipd.toml",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -22,10 +26,7 @@ func newCheck(p *paths) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := readKeys(cfg.Auth); err != nil {
-				return err
-			}
-			if err := readPasswords(cfg.BGP); err != nil {
+			if err := secrets(p.config, cfg); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is valid (VIPs: %d, checks: %d%s)\n", p.config, len(cfg.VIPs), len(cfg.Checks), hooks(cfg))
@@ -40,6 +41,16 @@ func hooks(cfg *config.Config) string {
 		return ""
 	}
 	return fmt.Sprintf(", hooks: %d", len(cfg.Hooks))
+}
+
+// secrets reports what is wrong with the keys and passwords that the file names. What
+// cannot be read may be bad, so that is a failure too.
+func secrets(path string, cfg *config.Config) error {
+	err := errors.Join(readKeys(cfg.Auth), readPasswords(cfg.BGP))
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s is valid, but not everybody may read the keys and passwords that it names: check them as root\n%w", path, err)
+	}
+	return err
 }
 
 // readKeys reads the keys that can be read here: systemd gives credentials to the
@@ -61,13 +72,13 @@ func readPasswords(b *config.BGP) error {
 	if b == nil {
 		return nil
 	}
+	var errs []error
 	for _, p := range b.Peers {
 		if p.Password.Credential != "" && os.Getenv("CREDENTIALS_DIRECTORY") == "" {
 			continue
 		}
-		if _, err := p.ReadPassword(); err != nil {
-			return err
-		}
+		_, err := p.ReadPassword()
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }

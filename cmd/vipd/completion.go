@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,7 @@ func addCompletion(root *cobra.Command) {
 			continue
 		}
 		cmd.Args = unknownShell
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		cmd.RunE = func(*cobra.Command, []string) error { return nil } // unknownShell has refused it
 		for _, shell := range cmd.Commands() {
 			shell.Args = noArgs
 		}
@@ -23,8 +24,8 @@ func addCompletion(root *cobra.Command) {
 }
 
 func unknownShell(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("there is no completion for %q", args[0])}
+	if len(args) == 0 {
+		return usageError{errors.New("for which shell?")}
 	}
-	return nil
+	return usageError{fmt.Errorf("there is no completion for %q", args[0])}
 }

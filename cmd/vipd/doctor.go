@@ -16,9 +16,12 @@ import (
 // maxListen is longer than three of the longest advert intervals.
 const maxListen = 3 * time.Minute
 
+// maxPatience is for how long doctor listens at most where --listen does not say.
+const maxPatience = 30 * time.Second
+
 func newDoctor(p *paths) *cobra.Command {
 	var asJSON, all bool
-	var listen time.Duration
+	listen := 4 * time.Second
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look for what breaks clusters",
@@ -30,10 +33,11 @@ run at any time, with the agent or without. Exits 1 if an error was found.`,
   vipd doctor --json | jq -r '.findings[] | select(.severity == "error") | .id'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if listen < 0 || listen > maxListen {
-				return usageError{fmt.Errorf("--listen %v is out of range: choose 0s to %v", listen, maxListen)}
+			o := doctor.Options{Listen: listen, Patience: maxPatience}
+			if cmd.Flags().Changed("listen") {
+				o.Patience = listen
 			}
-			r, err := diagnose(cmd, p, listen)
+			r, err := diagnose(cmd, p, o)
 			if err != nil {
 				return err
 			}
@@ -50,16 +54,16 @@ run at any time, with the agent or without. Exits 1 if an error was found.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as docs/doctor.schema.json describes it")
 	cmd.Flags().BoolVar(&all, "all", false, "name the checks that found nothing, too")
-	cmd.Flags().DurationVar(&listen, "listen", 4*time.Second, "how long to listen to the network; 0s: not at all")
+	cmd.Flags().Var(span{into: &listen, max: maxListen}, "listen", "how long to listen to the network; 0s: not at all; without it longer if advert_interval wants that, up to 30s")
 	return cmd
 }
 
-func diagnose(cmd *cobra.Command, p *paths, listen time.Duration) (doctor.Report, error) {
+func diagnose(cmd *cobra.Command, p *paths, o doctor.Options) (doctor.Report, error) {
 	node, err := os.Hostname()
 	if err != nil {
 		return doctor.Report{}, fmt.Errorf("find the name of this host: %w", err)
 	}
-	o := doctor.Options{Version: version, Node: node, ConfigPath: p.config, Listen: listen, Root: os.Geteuid() == 0}
+	o.Version, o.Node, o.ConfigPath, o.Root = version, node, p.config, os.Geteuid() == 0
 	if terminal(os.Stderr) {
 		o.Progress = func(what string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s ...\n", what) }
 	}

@@ -51,10 +51,10 @@ func TestDoctorKeepsSecrets(t *testing.T) {
 
 func TestDoctorUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"doctor --listen -1s": "vipd: --listen -1s is out of range: choose 0s to 3m0s\nSee: vipd doctor --help\n",
-		"doctor --listen 1h":  "vipd: --listen 1h0m0s is out of range: choose 0s to 3m0s\nSee: vipd doctor --help\n",
-		"doctor k3s":          "vipd: unexpected argument \"k3s\"\nSee: vipd doctor --help\n",
-		"doctor --fix":        "vipd: unknown flag: --fix\nSee: vipd doctor --help\n",
+		"doctor --listen -1s": "vipd: --listen -1s: choose a time with its unit from 0s to 3m\n" + see("doctor"),
+		"doctor --listen 1h":  "vipd: --listen 1h: choose a time with its unit from 0s to 3m\n" + see("doctor"),
+		"doctor k3s":          "vipd: unexpected argument \"k3s\"\n" + see("doctor"),
+		"doctor --fix":        "vipd: unknown flag: --fix\n" + see("doctor"),
 	} {
 		if got := vipd(t, t.TempDir(), strings.Fields(args)...); got.code != 2 || got.stderr != want || got.stdout != "" {
 			t.Errorf("%s: %+v", args, got)

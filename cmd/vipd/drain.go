@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,12 @@ vipd-handover.service does that whenever systemd stops or restarts K3s.`,
   vipd drain && vipd status --watch`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			res, err := control.NewClient(control.Socket(p.runtimeDir)).Drain(cmd.Context(), o)
+			ctx, cancel := context.WithTimeout(cmd.Context(), patience(o))
+			defer cancel()
+			res, err := control.NewClient(control.Socket(p.runtimeDir)).Drain(ctx, o)
+			if errors.Is(err, control.ErrInterrupted) {
+				return fmt.Errorf("%w: the drain may be in force; end it with: vipd resume", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -34,6 +41,18 @@ vipd-handover.service does that whenever systemd stops or restarts K3s.`,
 	cmd.Flags().BoolVar(&o.UntilReady, "until-ready", false, "end the drain once K3s was stopped and is ready again")
 	cmd.Flags().BoolVar(&o.Wait, "wait", false, "return when another node holds the VIP, or when it is clear that none will")
 	return cmd
+}
+
+// longestDrain is beyond what a drain takes that is waited for: four of the longest
+// advert intervals and the routes' delay.
+const longestDrain = 4 * time.Minute
+
+// patience is how long an agent may take to answer.
+func patience(o control.DrainOptions) time.Duration {
+	if o.Wait {
+		return longestDrain
+	}
+	return control.Timeout
 }
 
 func newResume(p *paths) *cobra.Command {

@@ -47,22 +47,19 @@ node's first advertisement the last one was that it knows of.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, as docs/control.md describes it")
-	cmd.Flags().StringVar(&f.VIP, "vip", "", "only what concerns the VIP with this `name`, or the whole node")
-	cmd.Flags().StringVar(&since, "since", "", "only what happened since this `time`: 2h or 3d ago, 03:15, \"2026-03-01 03:15\"")
-	cmd.Flags().IntVarP(&f.Last, "last", "n", 0, "only the last so many, a `number`")
+	cmd.Flags().Var(filled{&f.VIP}, "vip", "only what concerns the VIP with this `name`, or the whole node")
+	cmd.Flags().Var(filled{&since}, "since", "only what happened since this `time`: 2h or 3d ago, 03:15, \"2026-03-01 03:15\"")
+	cmd.Flags().VarP(number[int]{&f.Last, 1, most}, "last", "n", "only the last so many, a `number`")
 	return cmd
 }
 
 func readFilter(f *control.Filter, since string) error {
-	if f.Last < 0 {
-		return fmt.Errorf("--last %d is no number of lines: write one above 0, or leave it out for all", f.Last)
-	}
 	if since == "" {
 		return nil
 	}
 	var err error
 	if f.Since, err = control.ParseSince(since, time.Now()); err != nil {
-		return fmt.Errorf("--since %s is not a time: %w", since, err)
+		return fmt.Errorf("--since %s is not a time: %w", quoted(since), err)
 	}
 	return nil
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,16 +62,16 @@ change the servers.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&in.addrs, "address", nil, "the virtual `address`; may be given for IPv4 and IPv6")
-	f.StringVar(&in.mode, "mode", "", "how the network is told where it is: bgp, or vrrp as without this flag")
-	f.Uint32Var(&in.localAS, "local-as", 0, "the AS `number` of this node; with --mode bgp")
+	f.Var(filled{&in.mode}, "mode", "how the network is told where it is: bgp, or vrrp as without this flag")
+	f.Var(number[uint32]{&in.localAS, 1, math.MaxUint32}, "local-as", "the AS `number` of this node; with --mode bgp")
 	f.StringSliceVar(&in.peers, "peer", nil, "a router to announce to, as `address@number` with its AS number; with --mode bgp, once for each")
-	f.StringVar(&in.wish.Interface, "interface", "", "the `interface` to put it on (default: the one whose subnet holds it)")
-	f.Uint8Var(&in.wish.VRID, "vrid", 0, "the VRID, 1 to 255 (default: that of the servers which have the addresses already, else a free one)")
-	f.Uint8Var(&in.wish.Priority, "priority", 0, "the priority, 100 to 254 (default 200)")
-	f.DurationVar(&in.wish.AdvertInterval, "advert-interval", 0, "time between advertisements, 10ms to 40.95s (default 250ms)")
-	f.StringVar(&in.fromKeepalived, "from-keepalived", "", "translate this keepalived.conf (`file`)")
-	f.StringVar(&in.fromKubeVip, "from-kube-vip", "", "translate this manifest of kube-vip (`file`)")
-	f.StringVar(&in.output, "output", "", "`file` to write, - for standard output (default: that of --config)")
+	f.Var(filled{&in.wish.Interface}, "interface", "the `interface` to put it on (default: the one whose subnet holds it)")
+	f.Var(number[uint8]{&in.wish.VRID, 1, 255}, "vrid", "the VRID, 1 to 255 (default: that of the servers which have the addresses already, else a free one)")
+	f.Var(number[uint8]{&in.wish.Priority, 100, 254}, "priority", "the priority, 100 to 254 (default 200)")
+	f.Var(span{&in.wish.AdvertInterval, 10 * time.Millisecond, 40950 * time.Millisecond, 10 * time.Millisecond}, "advert-interval", "time between advertisements, 10ms to 40.95s (default 250ms)")
+	f.Var(filled{&in.fromKeepalived}, "from-keepalived", "translate this keepalived.conf (`file`)")
+	f.Var(filled{&in.fromKubeVip}, "from-kube-vip", "translate this manifest of kube-vip (`file`)")
+	f.Var(filled{&in.output}, "output", "`file` to write, - for standard output (default: that of --config)")
 	f.BoolVar(&in.force, "force", false, "overwrite the file")
 	return cmd
 }

@@ -63,13 +63,13 @@ func TestInitFrom(t *testing.T) {
 		"not the other": {"--from-kube-vip keepalived.conf --output -", outcome{1, "", "vipd: keepalived.conf has no container of kube-vip: give the manifest of its DaemonSet or pod\n"}},
 		"BGP":           {"--from-kube-vip bgp.yaml --output new.toml --force", outcome{0, wrote, ""}},
 		"a VRID for BGP": {"--from-kube-vip bgp.yaml --vrid 7 --output -",
-			outcome{2, "", "vipd: --vrid is for VRRP, and bgp.yaml has BGP: leave it out\nSee: vipd init --help\n"}},
+			outcome{2, "", "vipd: --vrid is for VRRP, and bgp.yaml has BGP: leave it out\n" + see("init")}},
 		"a mode": {"--from-kube-vip bgp.yaml --mode vrrp --output -",
-			outcome{2, "", "vipd: --mode is for a new setup: the translated file says whether it is BGP, and with whom\nSee: vipd init --help\n"}},
-		"both":       {"--from-keepalived a --from-kube-vip b", outcome{2, "", "vipd: --from-keepalived and --from-kube-vip exclude each other\nSee: vipd init --help\n"}},
-		"an address": {"--from-keepalived a --address 198.51.100.1", outcome{2, "", "vipd: --address is for a new setup: the translated file has the addresses\nSee: vipd init --help\n"}},
+			outcome{2, "", "vipd: --mode is for a new setup: the translated file says whether it is BGP, and with whom\n" + see("init")}},
+		"both":       {"--from-keepalived a --from-kube-vip b", outcome{2, "", "vipd: --from-keepalived and --from-kube-vip exclude each other\n" + see("init")}},
+		"an address": {"--from-keepalived a --address 198.51.100.1", outcome{2, "", "vipd: --address is for a new setup: the translated file has the addresses\n" + see("init")}},
 		"a flag too many": {"--from-keepalived a --vrid 7",
-			outcome{2, "", "vipd: --vrid is not for --from-keepalived: change the file that it writes\nSee: vipd init --help\n"}},
+			outcome{2, "", "vipd: --vrid is not for --from-keepalived: change the file that it writes\n" + see("init")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := vipd(t, dir, append([]string{"init"}, strings.Fields(tt.args)...)...)
@@ -87,8 +87,8 @@ func TestInitFrom(t *testing.T) {
 
 func TestWatchUsage(t *testing.T) {
 	for args, want := range map[string]outcome{
-		"watch eth0":                       {2, "", "vipd: unexpected argument \"eth0\"\nSee: vipd watch --help\n"},
-		"watch --count -1":                 {2, "", "vipd: --count and --duration are not negative\nSee: vipd watch --help\n"},
+		"watch eth0":                       {2, "", "vipd: unexpected argument \"eth0\"\n" + see("watch")},
+		"watch --count -1":                 {2, "", "vipd: --count -1: choose a whole number above 0\n" + see("watch")},
 		"watch --interface none --count 1": {1, "", "vipd: there is no interface none: \"ip link\" shows what there is\n"},
 	} {
 		if diff := cmp.Diff(want, vipd(t, t.TempDir(), strings.Fields(args)...), cmp.AllowUnexported(outcome{})); diff != "" {

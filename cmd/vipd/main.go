@@ -24,26 +24,25 @@ const (
 	exitConfig = 78 // EX_CONFIG of sysexits(3), by which the unit knows not to try again
 )
 
-// usageError is an error of the command line, not of what it asked for.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	root := newRoot()
+	root, out := newRoot(), &stdout{file: os.Stdout}
 	root.SetArgs(args)
+	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintf(os.Stderr, "vipd: %v\n", err)
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(os.Stderr, "See: %s --help\n", cmd.CommandPath())
+		fmt.Fprintf(os.Stderr, "Usage: %s\nSee: %s --help\n", usageOf(cmd), cmd.CommandPath())
 		return exitUsage
 	}
 	var config *agent.ConfigError
@@ -60,7 +59,7 @@ type paths struct {
 }
 
 func newRoot() *cobra.Command {
-	p := &paths{}
+	p := &paths{config: "/etc/vipd/vipd.toml", runtimeDir: "/run/vipd"}
 	root := &cobra.Command{
 		Use:   "vipd",
 		Short: "A virtual IP in front of the Kubernetes API of a K3s cluster",
@@ -75,26 +74,12 @@ server is healthy; that one holds the VIP and announces it to the network.`,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.PersistentFlags().StringVar(&p.config, "config", "/etc/vipd/vipd.toml", "configuration `file`")
-	root.PersistentFlags().StringVar(&p.runtimeDir, "runtime-dir", "/run/vipd", "`directory` of the control socket and the saved state")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentFlags().Var(filled{&p.config}, "config", "configuration `file`")
+	root.PersistentFlags().Var(filled{&p.runtimeDir}, "runtime-dir", "`directory` of the control socket and the saved state")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(newRun(p), newInit(p), newCheck(p), newStatus(p), newHistory(p), newDrain(p), newResume(p),
 		newReload(p), newRelease(p), newVersion(), newDoctor(p), newWatch(p))
 	addCompletion(root)
+	addHelp(root)
 	return root
-}
-
-func unknownCommand(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("there is no command %q", args[0])}
-	}
-	return nil
-}
-
-// noArgs refuses arguments.
-func noArgs(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unexpected argument %q", args[0])}
-	}
-	return nil
 }

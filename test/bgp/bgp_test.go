@@ -1,6 +1,7 @@
 package bgp
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -233,6 +234,106 @@ func TestRouterRestarts(t *testing.T) {
 		}
 		s.speaks.start()
 		s.leads(s.Servers...)
+	})
+}
+
+// TestTwoRouters: each has a session of its own. One that dies, or resets its sessions,
+// does not concern the other, nor who comes through it.
+func TestTwoRouters(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{second: true, spread: true})
+		vip := s.how.address()
+		s.leadsFrom(s.second, vip, s.Servers...)
+		p := s.watch()
+		s.speaks.reset(s.Servers[0])
+		s.until("the session to have been reset", func() error {
+			if c := s.session(s.Servers[0]).Counters; c["dropped"] != 1 || c["established"] != 2 {
+				return fmt.Errorf("it is not back: %v", c)
+			}
+			return nil
+		})
+		s.leads(s.Servers...)
+		if c := s.session(s.Servers[1]).Counters; c["dropped"] != 0 {
+			t.Errorf("the session of another server was reset too: %v", c)
+		}
+		must(t, s.Lab.Unplug(s.router))
+		s.speaks.kill()
+		for _, x := range s.Servers {
+			s.until("the session to be given up", func() error {
+				if c := s.session(x).Counters; c["dropped"] == c["established"] {
+					return nil
+				}
+				return errors.New("it is up")
+			})
+		}
+		s.leadsFrom(s.second, vip, s.Servers...)
+		if r := s.report(p); len(r.Failures) > 0 || r.LongestGap.Length()-r.Noise > 100*time.Millisecond {
+			t.Errorf("who came through the other router waited for %v: %+v", r.LongestGap.Length(), r.Failures)
+		}
+		must(t, s.Lab.Plug(s.router))
+		s.speaks.start()
+		s.leads(s.Servers...)
+	})
+}
+
+// TestSessionReset: a router that resets its session with one server has the others serve.
+func TestSessionReset(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{})
+		p := s.watch()
+		s.speaks.reset(s.Servers[0])
+		s.until("the session to have been reset", func() error {
+			if c := s.session(s.Servers[0]).Counters; c["dropped"] != 1 || c["established"] != 2 {
+				return fmt.Errorf("it is not back: %v", c)
+			}
+			return nil
+		})
+		s.leads(s.Servers[0])
+		if r := s.report(p); r.LongestGap.Length()-r.Noise > 150*time.Millisecond {
+			t.Errorf("the client waited for %v: %+v", r.LongestGap.Length(), r.Failures)
+		}
+	})
+}
+
+// TestMultihop: a router beyond another one.
+func TestMultihop(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		near := begin(t, kind, setup{beyond: true, servers: 1})
+		near.complains(near.Servers[0], "there is no route to it: check its address, the route and, beyond one hop, multihop")
+		x := near.Servers[0]
+		far := near.how
+		far.more = "multihop = 2\n"
+		must(t, x.Reconfigure(far.config(x)))
+		_, err := x.Vipd("reload")
+		must(t, err)
+		known := func(want ...string) {
+			t.Helper()
+			near.until(fmt.Sprintf("the route to lead to %v", want), func() error {
+				if got := near.hops(near.Client, near.how.address()); !slices.Equal(got, want) {
+					return fmt.Errorf("it leads to %v", got)
+				}
+				return nil
+			})
+		}
+		known("the first router")
+		_, err = x.Vipd("drain", "--wait")
+		must(t, err)
+		known()
+	})
+}
+
+// TestBothFamilies: a VIP of both families over one session.
+func TestBothFamilies(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{both: true, servers: 2, more: "families = [\"ipv4\", \"ipv6\"]\n"})
+		six := setup{family: vrrp.IPv6}.address()
+		s.leadsFrom(s.router, six, s.Servers[0])
+		if got := s.session(s.Servers[0]); got.Routes != 2 || got.Counters["established"] != 1 {
+			t.Errorf("%+v", got)
+		}
+		must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+		s.leads(s.Servers[1])
+		s.leadsFrom(s.router, six, s.Servers[1])
 	})
 }
 

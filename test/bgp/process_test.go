@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/lab"
 )
 
@@ -14,9 +15,16 @@ type process struct {
 	done chan struct{}
 }
 
-// launch starts a program on a node. What it says goes to the test's log.
+// launch starts a program on a node. What it says goes to the test's log. It is a real-time
+// one where that can be had: a router has a machine of its own, and so it is not this one's
+// load that is measured.
 func launch(t *testing.T, n *lab.Node, cmd *exec.Cmd) *process {
 	t.Helper()
+	if first := cluster.RealTime(); first != nil {
+		env, files := cmd.Env, cmd.ExtraFiles
+		cmd = exec.Command(first[0], append(first[1:], cmd.Args...)...)
+		cmd.Env, cmd.ExtraFiles = env, files
+	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = t.Output(), t.Output()
 	must(t, n.Start(p.cmd))

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -28,20 +30,35 @@ func each(t *testing.T, f func(t *testing.T, kind string)) {
 	}
 }
 
-func newRouter(s *site, kind string) router {
+// place is where a router is.
+type place struct {
+	node   *lab.Node
+	v4, v6 string
+	beyond bool // another router is between it and the servers
+}
+
+func (p place) address(over vrrp.Family) string {
+	if over == vrrp.IPv6 {
+		return p.v6
+	}
+	return p.v4
+}
+
+func newRouter(s *site, kind string, at place) router {
 	dir, err := os.MkdirTemp("", "vipd-router-") // daemons drop to users of their own
 	must(s.t, err)
 	s.t.Cleanup(func() { must(s.t, os.RemoveAll(dir)) })
 	must(s.t, os.Chmod(dir, 0o777))
 	if kind == "FRR" {
-		return &frr{site: s, dir: dir}
+		return &frr{site: s, dir: dir, at: at}
 	}
-	return &bird{site: s, dir: dir}
+	return &bird{site: s, dir: dir, at: at}
 }
 
 // bird is BIRD 2.
 type bird struct {
 	site *site
+	at   place
 	dir  string
 	run  *process
 }
@@ -50,10 +67,6 @@ func (b *bird) String() string { return "BIRD" }
 
 func (b *bird) config() string {
 	s, h := b.site, b.site.how
-	channel := "ipv4"
-	if h.family == vrrp.IPv6 {
-		channel = "ipv6"
-	}
 	extended := ""
 	if h.over() == vrrp.IPv6 && h.family != vrrp.IPv6 {
 		extended = "extended next hop on;"
@@ -61,8 +74,13 @@ func (b *bird) config() string {
 	text := fmt.Sprintf(`router id %s;
 log stderr all;
 protocol device { scan time 1; }
-protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }
-`, routerAddr, channel)
+`, b.at.v4)
+	for _, f := range h.families() {
+		text += fmt.Sprintf("protocol kernel { %s { import none; export where source = RTS_BGP; }; merge paths on; }\n", channel(f))
+	}
+	if b.at.beyond {
+		text += fmt.Sprintf("protocol static { ipv4; route 198.51.100.0/24 via %s; }\n", nearAddr)
+	}
 	export := "none"
 	if h.flood > 0 {
 		export = "where source = RTS_STATIC"
@@ -77,8 +95,15 @@ protocol kernel { %s { import none; export where source = RTS_BGP; }; merge path
 		text += fmt.Sprintf("protocol bfd { accept direct; interface \"eth0\" { min rx interval %d ms; min tx interval %d ms; multiplier 3; }; }\n", ms, ms)
 	}
 	for _, x := range s.Servers {
-		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n direct;\n error wait time 1, 2;\n %s { import all; export %s; %s };\n",
-			x.Name, h.routerAddress(), routerAS, h.server(x), h.as(), channel, export, extended)
+		distance := "direct"
+		if b.at.beyond {
+			distance = "multihop 2"
+		}
+		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n %s;\n error wait time 1, 2;\n",
+			x.Name, b.at.address(h.over()), routerAS, h.server(x), h.as(), distance)
+		for _, f := range h.families() {
+			text += fmt.Sprintf(" %s { import all; export %s; %s };\n", channel(f), export, extended)
+		}
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
 		}
@@ -96,14 +121,27 @@ protocol kernel { %s { import none; export where source = RTS_BGP; }; merge path
 func (b *bird) start() {
 	file := filepath.Join(b.dir, "bird.conf")
 	writeFile(b.site.t, file, b.config())
-	b.run = launch(b.site.t, b.site.router, exec.Command("bird", "-f", "-c", file, "-s", filepath.Join(b.dir, "ctl"), "-P", filepath.Join(b.dir, "pid")))
+	b.run = launch(b.site.t, b.at.node, exec.Command("bird", "-f", "-c", file, "-s", filepath.Join(b.dir, "ctl"), "-P", filepath.Join(b.dir, "pid")))
 }
 
 func (b *bird) kill() { b.run.kill() }
 
+func (b *bird) reset(x *cluster.Server) {
+	b.site.on(b.at.node, "birdc -s "+filepath.Join(b.dir, "ctl")+" restart "+x.Name)
+}
+
+// channel is BIRD's name of a family.
+func channel(f vrrp.Family) string {
+	if f == vrrp.IPv6 {
+		return "ipv6"
+	}
+	return "ipv4"
+}
+
 // frr is FRR's bgpd, and zebra, which it needs.
 type frr struct {
 	site  *site
+	at    place
 	dir   string
 	zebra *process
 	bgpd  *process
@@ -114,13 +152,16 @@ func (f *frr) String() string { return "FRR" }
 
 func (f *frr) config() string {
 	s, h := f.site, f.site.how
-	text := fmt.Sprintf("router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp network import-check\n no bgp default ipv4-unicast\n", routerAS, routerAddr)
+	text := fmt.Sprintf("router bgp %d\n bgp router-id %s\n no bgp ebgp-requires-policy\n no bgp network import-check\n no bgp default ipv4-unicast\n", routerAS, f.at.v4)
 	var family string
 	for _, x := range s.Servers {
 		n := fmt.Sprintf(" neighbor %s ", h.server(x))
 		text += n + fmt.Sprintf("remote-as %d\n", h.as()) + n + "passive\n"
 		if h.password != "" {
 			text += n + "password " + strings.TrimSpace(h.password) + "\n"
+		}
+		if f.at.beyond {
+			text += n + "ebgp-multihop 2\n"
 		}
 		if h.gtsm {
 			text += n + "ttl-security hops 1\n"
@@ -133,11 +174,10 @@ func (f *frr) config() string {
 		}
 		family += " " + n + "activate\n"
 	}
-	name := "ipv4"
-	if h.family == vrrp.IPv6 {
-		name = "ipv6"
+	for _, name := range h.families() {
+		text += " address-family " + channel(name) + " unicast\n" + family + "  maximum-paths 8\n  maximum-paths ibgp 8\n exit-address-family\n"
 	}
-	return text + " address-family " + name + " unicast\n" + family + "  maximum-paths 8\n  maximum-paths ibgp 8\n exit-address-family\n"
+	return text
 }
 
 func (f *frr) start() {
@@ -163,8 +203,13 @@ func (f *frr) daemon(name, conf, zserv string) *process {
 	if name == "bfdd" {
 		more = append(more, "--bfdctl", filepath.Join(f.dir, "bfdd.sock"))
 	}
-	return launch(f.site.t, f.site.router, exec.Command(filepath.Join(frrDir, name), append(more, "--config_file", conf, "--socket", zserv,
+	return launch(f.site.t, f.at.node, exec.Command(filepath.Join(frrDir, name), append(more, "--config_file", conf, "--socket", zserv,
 		"--pid_file", filepath.Join(f.dir, name+".pid"), "--vty_socket", f.dir, "--vty_port", "0", "--log", "stdout", "--log-level", "warn")...))
+}
+
+func (f *frr) reset(x *cluster.Server) {
+	_, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("clear bgp %s", f.site.how.server(x)))
+	must(f.site.t, err)
 }
 
 func (f *frr) kill() {

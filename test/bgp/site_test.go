@@ -25,6 +25,9 @@ const (
 	interval   = 5 * time.Millisecond
 	routerAddr = "198.51.100.2"
 	routerV6   = "2001:db8::2"
+	secondAddr = "198.51.100.3"
+	nearAddr   = "203.0.113.1" // the router, seen from beyond
+	beyondAddr = "203.0.113.2" // where the client is
 )
 
 // site is three servers on one segment, a router there, and a client beyond it.
@@ -33,6 +36,8 @@ type site struct {
 	t      *testing.T
 	router *lab.Node
 	speaks router
+	second *lab.Node // nil: there is one router
+	also   router    // the second, or one beyond the first; nil: none
 	how    setup
 	dir    string
 }
@@ -45,7 +50,10 @@ type setup struct {
 	password string
 	gtsm     bool
 	bfd      time.Duration
-	flood    int // how many IPv6 routes BIRD announces to the servers
+	flood    int  // how many IPv6 routes BIRD announces to the servers
+	both     bool // families, over one session
+	second   bool // a second router, which the traffic takes
+	beyond   bool // the router that is spoken to is one hop beyond the first
 	spread   bool
 	more     string // lines of [[bgp.peer]]
 	vip      string // lines of [[vip]]
@@ -58,6 +66,7 @@ type router interface {
 	String() string
 	start()
 	kill()
+	reset(x *cluster.Server) // the session with it
 }
 
 func (h setup) as() int {
@@ -74,6 +83,26 @@ func (h setup) address() netip.Addr {
 	return netip.MustParseAddr("203.0.113.100")
 }
 
+// families are those whose routes the router takes.
+func (h setup) families() []vrrp.Family {
+	switch {
+	case h.both:
+		return []vrrp.Family{vrrp.IPv4, vrrp.IPv6}
+	case h.family == vrrp.IPv6:
+		return []vrrp.Family{vrrp.IPv6}
+	}
+	return []vrrp.Family{vrrp.IPv4}
+}
+
+// addresses are the VIP's.
+func (h setup) addresses() string {
+	var list []string
+	for _, f := range h.families() {
+		list = append(list, fmt.Sprintf("%q", setup{family: f}.address()))
+	}
+	return "[" + strings.Join(list, ", ") + "]"
+}
+
 // over is the family of the session.
 func (h setup) over() vrrp.Family {
 	if h.session != 0 {
@@ -86,6 +115,9 @@ func (h setup) over() vrrp.Family {
 }
 
 func (h setup) routerAddress() string {
+	if h.beyond {
+		return beyondAddr
+	}
 	if h.over() == vrrp.IPv6 {
 		return routerV6
 	}
@@ -106,7 +138,7 @@ func (h setup) config(s *cluster.Server) string {
 	if as == 0 {
 		as = routerAS
 	}
-	text := s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"k3s\"\nmode = \"bgp\"\naddresses = [%q]\nspread = %v\n", h.address(), h.spread)
+	text := s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"k3s\"\nmode = \"bgp\"\naddresses = %s\nspread = %v\n", h.addresses(), h.spread)
 	if !h.spread {
 		text += fmt.Sprintf("priority = %d\n", s.Priority())
 	}
@@ -122,7 +154,11 @@ func (h setup) config(s *cluster.Server) string {
 	if h.bfd > 0 {
 		text += fmt.Sprintf("bfd = %q\n", h.bfd)
 	}
-	return text + h.more
+	text += h.more
+	if h.second {
+		text += fmt.Sprintf("[[bgp.peer]]\naddress = %q\nas = %d\nconnect_retry = \"200ms\"\n", secondAddr, as)
+	}
+	return text
 }
 
 // newSite makes a site in which nothing runs yet.
@@ -141,8 +177,31 @@ func newSite(t *testing.T, kind string, h setup) *site {
 	must(t, err)
 	s := &site{Cluster: c, t: t, router: r, how: h, dir: dir}
 	s.wire()
-	s.speaks = newRouter(s, kind)
+	s.speaks = newRouter(s, kind, place{node: r, v4: routerAddr, v6: routerV6})
+	switch {
+	case h.second:
+		s.second, err = l.Add("second", netip.MustParsePrefix(secondAddr+"/24"))
+		must(t, err)
+		s.detour()
+		s.also = newRouter(s, kind, place{node: s.second, v4: secondAddr})
+	case h.beyond:
+		s.also = newRouter(s, kind, place{node: s.Client, v4: beyondAddr, beyond: true})
+	}
 	return s
+}
+
+// detour has the traffic take the second router.
+func (s *site) detour() {
+	s.on(s.second, "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.fib_multipath_hash_policy=1")
+	s.on(s.second, "ip link add down1 type veth peer name up1 netns "+filepath.Base(s.Client.Netns()))
+	s.on(s.second, "ip link set down1 up")
+	s.on(s.second, "ip addr add 203.0.113.17/28 dev down1")
+	s.on(s.Client, "ip link set up1 up")
+	s.on(s.Client, "ip addr add 203.0.113.18/28 dev up1")
+	s.on(s.Client, "ip route replace default via 203.0.113.17")
+	for _, x := range s.Servers {
+		s.on(x.Node, "ip route replace default via "+secondAddr)
+	}
 }
 
 // wire puts the client behind the router.
@@ -191,14 +250,19 @@ func begin(t *testing.T, kind string, h setup) *site {
 	t.Helper()
 	s := newSite(t, kind, h)
 	s.speaks.start()
+	if s.also != nil {
+		s.also.start()
+	}
 	for _, x := range s.Servers {
 		s.password(x)
 		must(t, x.StartAPI("ready"))
 		must(t, x.StartAgent())
 	}
-	if h.spread {
+	switch {
+	case h.beyond: // the first knows of no route
+	case h.spread:
 		s.leads(s.Servers...)
-	} else {
+	default:
 		s.leads(s.Servers[0])
 	}
 	return s
@@ -210,14 +274,9 @@ func (s *site) password(x *cluster.Server) {
 	}
 }
 
-// hops are the servers that the router's kernel sends what is for the VIP to.
-func (s *site) hops() []string {
-	family := "-4"
-	bits := 32
-	if s.how.family == vrrp.IPv6 {
-		family, bits = "-6", 128
-	}
-	out, err := s.router.Run("ip", "-j", family, "route", "show", fmt.Sprintf("%v/%d", s.how.address(), bits))
+// hops are the servers that a router's kernel sends what is for an address to.
+func (s *site) hops(at *lab.Node, to netip.Addr) []string {
+	out, err := at.Run("ip", "-j", "-"+familyName(to), "route", "show", fmt.Sprintf("%v/%d", to, to.BitLen()))
 	must(s.t, err)
 	type hop struct {
 		Gateway string
@@ -233,8 +292,12 @@ func (s *site) hops() []string {
 	var names []string
 	for _, r := range routes {
 		for _, g := range append(r.Nexthops, r.hop) {
+			by := g.Gateway + g.Via.Host
+			if by == nearAddr {
+				names = append(names, "the first router")
+			}
 			for _, x := range s.Servers {
-				if by := g.Gateway + g.Via.Host; by == x.Addr.String() || by == x.Addr6.String() {
+				if by == x.Addr.String() || by == x.Addr6.String() {
 					names = append(names, x.Name)
 				}
 			}
@@ -244,15 +307,28 @@ func (s *site) hops() []string {
 	return names
 }
 
+func familyName(a netip.Addr) string {
+	if a.Is4() {
+		return "4"
+	}
+	return "6"
+}
+
 // leads waits until the router's kernel sends to just these servers.
 func (s *site) leads(to ...*cluster.Server) {
+	s.t.Helper()
+	s.leadsFrom(s.router, s.how.address(), to...)
+}
+
+// leadsFrom likewise, of some router and some address of the VIP.
+func (s *site) leadsFrom(at *lab.Node, address netip.Addr, to ...*cluster.Server) {
 	s.t.Helper()
 	want := []string{}
 	for _, x := range to {
 		want = append(want, x.Name)
 	}
-	s.until(fmt.Sprintf("the route to lead to %v", want), func() error {
-		if got := s.hops(); !slices.Equal(got, want) {
+	s.until(fmt.Sprintf("the route of %s to lead to %v", at.Name, want), func() error {
+		if got := s.hops(at, address); !slices.Equal(got, want) {
 			return fmt.Errorf("it leads to %v", got)
 		}
 		return nil
@@ -293,10 +369,13 @@ func (s *site) session(x *cluster.Server) control.Session {
 	s.t.Helper()
 	st, err := x.Status(s.t.Context())
 	must(s.t, err)
-	if len(st.Sessions) != 1 {
-		s.t.Fatalf("%s has %d sessions", x.Name, len(st.Sessions))
+	for _, got := range st.Sessions {
+		if got.Peer == s.how.routerAddress() {
+			return got
+		}
 	}
-	return st.Sessions[0]
+	s.t.Fatalf("%s has no session with %s: %+v", x.Name, s.how.routerAddress(), st.Sessions)
+	return control.Session{}
 }
 
 // complains waits until a session's problem has some words in it.

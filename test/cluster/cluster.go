@@ -34,6 +34,8 @@ type Options struct {
 	Launcher []string
 	// Log takes what the programs say, each line behind the name of its server.
 	Log io.Writer
+	// VIPs are those that clients ask besides VIP4 and VIP6.
+	VIPs []netip.Addr
 	// Plain lets clients use a port without TLS, which costs less.
 	Plain bool
 }

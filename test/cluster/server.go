@@ -71,6 +71,9 @@ func (s *Server) StartAPI(mode string) error {
 		"serve", "--name", s.Name, "--data-dir", s.dataDir(), "--ca-dir", s.cluster.caDir(), "--phase", mode,
 		"--control", s.controlPath(), "--node-ip", s.Addr.String(), "--san", VIP4.String(), "--san", VIP6.String(),
 	}
+	for _, vip := range s.cluster.opts.VIPs {
+		args = append(args, "--san", vip.String())
+	}
 	if s.cluster.opts.Plain {
 		args = append(args, "--plain", ":6080")
 	}

@@ -126,6 +126,15 @@ func TestC52OneWayLoss(t *testing.T) {
 	if last := r.Changes[len(r.Changes)-1]; last.To != "node1" {
 		t.Errorf("clients are at %s", last.To)
 	}
+	// The deaf one announces itself still, and each time the other has the last word.
+	for i := 1; i+1 < len(r.Changes); i++ {
+		if d := r.Changes[i+1].At - r.Changes[i].At; r.Changes[i].To == "node2" && d > 300*time.Millisecond {
+			t.Errorf("a client was at node2 for %v: %+v", d, r.Changes)
+		}
+	}
+	if n := lost(r); n > 0 {
+		t.Errorf("%d connections were lost", n)
+	}
 	allow(t, deaf)
 	until(t, "the deaf one to be Backup", func() error { return is(deaf, "Backup") })
 }

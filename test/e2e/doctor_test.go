@@ -125,6 +125,18 @@ func ailments() []ailment {
 				x.on(n, "sh", "-euc", `rm "$1"; systemctl daemon-reload && systemctl restart vipd`, "sh", dropIns+"no-realtime.conf")
 			},
 		},
+		{
+			cause: func(x *trial, n *node) {
+				x.on(n, "sh", "-euc", `mkdir -p "${1%/*}"; printf '[Service]\nNice=5\nWatchdogSec=0\nOOMScoreAdjust=500\nLimitMEMLOCK=64K\n' >"$1"
+					systemctl daemon-reload; systemctl restart vipd`, "sh", dropIns+"less.conf")
+			},
+			findings: []doctor.Finding{{ID: "dropin-lowers-priority", Subject: "vipd.service",
+				Evidence: "Nice is 5, WatchdogSec is off, OOMScoreAdjust is 500, LimitMEMLOCK is 65536, by " + dropIns + "less.conf",
+				Remedy:   "take Nice, WatchdogSec, OOMScoreAdjust, LimitMEMLOCK out of " + dropIns + "less.conf, then: systemctl daemon-reload && systemctl restart vipd"}},
+			mend: func(x *trial, n *node, _ doctor.Report) {
+				x.on(n, "sh", "-euc", `rm "$1"; systemctl daemon-reload && systemctl restart vipd`, "sh", dropIns+"less.conf")
+			},
+		},
 	}
 }
 

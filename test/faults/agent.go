@@ -16,19 +16,19 @@ const longestLease = 3400 * time.Millisecond
 func agentFaults() []fault {
 	// The API server outlives the agent, so that clients lose nothing.
 	leased := planned(2).with(func(b *bound) {
-		b.two, b.resets, b.idle = longestLease, anything, anything
+		b.two, b.healed, b.resets, b.idle = longestLease, b.two, anything, anything
 	})
 	released := planned(2).with(func(b *bound) {
 		b.two, b.twoMedian = 300*time.Millisecond, 200*time.Millisecond
 	})
 	return []fault{
-		{name: "agent killed", ends: true, note: "nobody runs `vipd release`: the lease ends", play: steps(tell(syscall.SIGKILL), movedToSecond), heal: startAgent, bound: leased},
-		{name: "agent killed, then vipd release", ends: true, note: "as systemd runs it; likewise after an OOM kill", runs: 10, play: steps(tell(syscall.SIGKILL), release, movedToSecond), heal: startAgent, bound: released},
-		{name: "agent crashes, then vipd release", ends: true, note: "SIGABRT: traces of all goroutines", play: steps(tell(syscall.SIGABRT), release, movedToSecond), heal: startAgent, bound: released},
-		{name: "agent hangs", ends: true, note: "SIGSTOP, then what the watchdog does", play: steps(tell(syscall.SIGSTOP), movedToSecond), heal: steps(tell(syscall.SIGKILL), release, startAgent), bound: leased},
+		{name: "agent killed", ends: 1, note: "nobody runs `vipd release`: the lease ends", play: steps(tell(syscall.SIGKILL), movedToSecond), heal: startAgent, bound: leased},
+		{name: "agent killed, then vipd release", ends: 1, note: "as systemd runs it; likewise after an OOM kill", runs: 10, play: steps(tell(syscall.SIGKILL), release, movedToSecond), heal: startAgent, bound: released},
+		{name: "agent crashes, then vipd release", ends: 1, note: "SIGABRT: traces of all goroutines", play: steps(tell(syscall.SIGABRT), release, movedToSecond), heal: startAgent, bound: released},
+		{name: "agent hangs", ends: 1, note: "SIGSTOP, then what the watchdog does", play: steps(tell(syscall.SIGSTOP), movedToSecond), heal: steps(tell(syscall.SIGKILL), release, startAgent), bound: leased},
 		{name: "agent hangs for 10 s", note: "SIGSTOP, SIGCONT", play: steps(tell(syscall.SIGSTOP), movedToSecond, last(7*time.Second)), heal: tell(syscall.SIGCONT), bound: leased},
 		{name: "agent stalls for 0.5 s, 5 times", play: stalls, bound: unmoved()},
-		{name: "Backup's agent killed", ends: true, play: steps(on(1, tell(syscall.SIGKILL)), last(3*time.Second)), heal: on(1, startAgent), bound: unmoved()},
+		{name: "Backup's agent killed", ends: 1, play: steps(on(1, tell(syscall.SIGKILL)), last(3*time.Second)), heal: on(1, startAgent), bound: unmoved()},
 		{name: "Backup hangs for 5 s", play: steps(on(1, tell(syscall.SIGSTOP)), last(5*time.Second)), heal: on(1, tell(syscall.SIGCONT)), bound: unmoved()},
 	}
 }

@@ -14,10 +14,11 @@ func apiFaults(o options) []fault {
 	// after the last answer; then a move.
 	const hung = 2400 * time.Millisecond
 	const slow = 1900 * time.Millisecond
-	inFlight := int(slow / max(o.interval, time.Millisecond))
+	// Whoever waits for an answer when the VIP moves, and each move's two.
+	inFlight := int(slow/max(o.interval, time.Millisecond)) + served.resets
 	return []fault{
-		{name: "API killed", play: steps(signalAPI(syscall.SIGKILL), movedToSecond), heal: startAPI, bound: unplanned(200*time.Millisecond, 2).with(func(b *bound) { b.idle = time.Second })},
-		{name: "API hangs", note: "SIGSTOP, SIGCONT", play: steps(signalAPI(syscall.SIGSTOP), movedToSecond), heal: signalAPI(syscall.SIGCONT), bound: unplanned(hung, 2).with(func(b *bound) { b.idle = time.Second })},
+		{name: "API killed", play: steps(signalAPI(syscall.SIGKILL), movedToSecond), heal: startAPI, bound: gradeFell(200 * time.Millisecond)},
+		{name: "API hangs", note: "SIGSTOP, SIGCONT", play: steps(signalAPI(syscall.SIGSTOP), movedToSecond), heal: signalAPI(syscall.SIGCONT), bound: gradeFell(hung)},
 		{name: "API answers 500", runs: 20, play: steps(api("unready"), movedToSecond), heal: api("ready"), bound: served},
 		{name: "API answers 401", play: steps(api("status 401"), movedToSecond), heal: api("ready"), bound: served},
 		{name: "API answers after 1.5 s", note: "slow is not dead; the outage is the first answer's delay", play: steps(api("slow 1500ms"), last(8*time.Second)), heal: api("ready"), bound: unmoved().with(func(b *bound) { b.outage = 1700 * time.Millisecond })},
@@ -38,7 +39,7 @@ func datastoreFaults() []fault {
 		{name: "datastore lost on all", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
 		{name: "datastore lost on all, newer answers", runs: 2, note: "12 s", play: steps(everywhere(api("etcd-lost-fast")), last(12*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
 		{name: "etcd election of 5 s", play: steps(everywhere(api("etcd-lost")), last(5*time.Second)), heal: everywhere(api("ready")), bound: unmoved()},
-		{name: "etcd leader dies with the holder", runs: 2, note: "21 s, as a real K3s cluster was seen to go through it", ends: true, play: leaderDies, heal: revive, bound: unplanned(downTime, 2)},
+		{name: "etcd leader dies with the holder", runs: 2, note: "21 s, as a real K3s cluster was seen to go through it", ends: 1, play: leaderDies, heal: revive, bound: unplanned(downTime, 2)},
 		{name: "etcd leader cut off with the holder", runs: 2, note: "18 s, likewise", play: leaderCutOff, heal: steps(joinFirst, startAPI),
 			bound: unplanned(downTime, 2).with(func(b *bound) { b.unicast = neighbours })},
 	}

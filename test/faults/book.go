@@ -32,18 +32,57 @@ func openBook(path string) (*book, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make a place for the results: %w", err)
 	}
-	b := &book{path: path, results: make(map[string]result)}
+	results, err := readResults(path)
+	return &book{path: path, results: results}, err
+}
+
+// readResults returns what a file has, by name; nothing if there is none.
+func readResults(path string) (map[string]result, error) {
+	results := make(map[string]result)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
+		return results, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the results: %w", err)
 	}
-	if err := json.Unmarshal(text, &b.results); err != nil {
+	if err := json.Unmarshal(text, &results); err != nil {
 		return nil, fmt.Errorf("read the results in %s: %w", path, err)
 	}
-	return b, nil
+	return results, nil
+}
+
+// beside is where the results are of which a document has the table.
+func beside(document string) string {
+	return strings.TrimSuffix(document, filepath.Ext(document)) + ".json"
+}
+
+// inherit takes over what was recorded beside a document and not played since.
+func (b *book) inherit(document string) error {
+	recorded, err := readResults(beside(document))
+	for name, r := range recorded {
+		if _, played := b.results[name]; !played {
+			b.results[name] = r
+		}
+	}
+	return err
+}
+
+// judge holds all results to the bounds as they are now, and returns what breaks them.
+func (b *book) judge(all []fault) []string {
+	var red []string
+	for _, f := range all {
+		r, known := b.results[f.name]
+		if !known {
+			continue
+		}
+		r.judge(f)
+		b.results[f.name] = r
+		for _, broken := range r.Red {
+			red = append(red, f.name+": "+broken)
+		}
+	}
+	return red
 }
 
 // took returns how long a run of a fault took, on average.
@@ -61,14 +100,18 @@ func (b *book) took(name string) time.Duration {
 
 func (b *book) add(r result) error {
 	b.results[r.Name] = r
-	text, err := json.MarshalIndent(b.results, "", " ")
+	return writeResults(b.path, b.results)
+}
+
+func writeResults(path string, results map[string]result) error {
+	text, err := json.MarshalIndent(results, "", " ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(b.path, text, 0o644)
+	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// record puts the table into a document.
+// record puts the table into a document, and what it is made of beside that.
 func (b *book) record(path string, all []fault) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -79,26 +122,36 @@ func (b *book) record(path string, all []fault) error {
 	if !found || !closed {
 		return fmt.Errorf("record the table: %s has no place for it, between %q and %q", path, markBegin, markEnd)
 	}
-	return os.WriteFile(path, []byte(before+markBegin+b.table(all)+markEnd+after), 0o644)
+	if err := os.WriteFile(path, []byte(before+markBegin+b.table(all)+markEnd+after), 0o644); err != nil {
+		return err
+	}
+	recorded := make(map[string]result)
+	for _, f := range all {
+		if r, known := b.results[f.name]; known {
+			recorded[f.name] = r
+		}
+	}
+	return writeResults(beside(path), recorded)
 }
 
 const tableHead = `
-| fault | runs | client outage | lost | resets | idle back | two holders | nobody | moves | settled | bound | verdict |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | runs | in | client outage | client's noise | lost | resets | idle back | two holders | after the healing | nobody | moves | settled | bound | verdict |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
 // table is the results in Markdown, in the order of the faults.
 func (b *book) table(all []fault) string {
 	var rows strings.Builder
-	var days []string
+	var days, hosts []string
+	var in legend
 	runs := 0
 	for _, f := range all {
 		r, known := b.results[f.name]
 		if !known || len(r.Samples) == 0 {
 			continue
 		}
-		days, runs = append(days, r.When), runs+len(r.Samples)
-		rows.WriteString(r.row(f))
+		days, hosts, runs = append(days, r.When), append(hosts, r.Host), runs+len(r.Samples)
+		rows.WriteString(r.row(f, in.letter(r)))
 	}
 	if runs == 0 {
 		return ""
@@ -108,8 +161,12 @@ func (b *book) table(all []fault) string {
 	if last := days[len(days)-1]; last != when {
 		when += " to " + last
 	}
-	return fmt.Sprintf("%s, %d runs, %d CPUs, Linux %s.\n", when, runs, runtime.NumCPU(), kernel()) + tableHead + rows.String()
+	slices.Sort(hosts)
+	return fmt.Sprintf("%s, %d runs, %s.\n", when, runs, strings.Join(slices.Compact(hosts), "; ")) + tableHead + rows.String() + "\n" + in.String()
 }
+
+// thisHost is what the figures may depend on.
+func thisHost() string { return fmt.Sprintf("%d CPUs, Linux %s", runtime.NumCPU(), kernel()) }
 
 // kernel is the release of the kernel, without what its builder adds.
 func kernel() string {
@@ -121,8 +178,35 @@ func kernel() string {
 	return release
 }
 
+// legend gives each set of variants that faults are played in a letter.
+type legend struct{ sets []string }
+
+// letter returns that of a result.
+func (l *legend) letter(r result) string {
+	var in []string
+	for _, s := range r.Samples {
+		in = append(in, s.Variant)
+	}
+	slices.Sort(in)
+	set := strings.Join(slices.Compact(in), ", ")
+	i := slices.Index(l.sets, set)
+	if i < 0 {
+		i = len(l.sets)
+		l.sets = append(l.sets, set)
+	}
+	return string(rune('A' + i))
+}
+
+func (l *legend) String() string {
+	var out strings.Builder
+	for i, set := range l.sets {
+		fmt.Fprintf(&out, "- %c: %s\n", 'A'+i, set)
+	}
+	return out.String()
+}
+
 // row is a line of the table: the median of all runs and the worst one.
-func (r result) row(f fault) string {
+func (r result) row(f fault, letter string) string {
 	name, verdict := f.name, "ok"
 	if f.note != "" {
 		name += " (" + f.note + ")"
@@ -137,27 +221,33 @@ func (r result) row(f fault) string {
 		}
 		resets, moves = max(resets, s.resets()), max(moves, s.Moves)
 	}
+	of := func(figure func(sample) time.Duration) string { return spread(r.times(figure)) }
+	healed := "-"
+	if f.bound.healed > 0 {
+		healed = of(func(s sample) time.Duration { return s.TwoHealed })
+	}
 	cells := []string{
-		name, fmt.Sprint(len(r.Samples)),
-		r.spread(func(s sample) time.Duration { return s.Outage }), lost.failures(), fmt.Sprint(resets), r.idle(),
-		r.spread(func(s sample) time.Duration { return s.Two }), r.spread(func(s sample) time.Duration { return s.Nobody }),
-		fmt.Sprint(moves), r.spread(func(s sample) time.Duration { return s.Settled }), f.bound.String(), verdict,
+		name, fmt.Sprint(len(r.Samples)), letter,
+		of(func(s sample) time.Duration { return s.Outage }), of(func(s sample) time.Duration { return s.Noise }),
+		lost.failures(), fmt.Sprint(resets), r.idle(),
+		spread(r.twos()), healed, of(func(s sample) time.Duration { return s.Nobody }),
+		fmt.Sprint(moves), of(func(s sample) time.Duration { return s.Settled }), f.bound.String(), verdict,
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
 
-// spread is the median and the most, and with ten runs what 95 of 100 stay below.
-func (r result) spread(of func(sample) time.Duration) string {
-	t := r.times(of)
-	if len(t) == 0 {
+// spread is the median and the most, and between them what 95 of 100 do not exceed, where
+// there are so many that this is not the most.
+func spread(sorted []time.Duration) string {
+	if len(sorted) == 0 {
 		return "-"
 	}
-	mid, most := short(median(t)), short(t[len(t)-1])
+	mid, most := short(median(sorted)), short(sorted[len(sorted)-1])
 	switch {
 	case mid == most:
 		return mid
-	case len(t) >= 10:
-		return fmt.Sprintf("%s / %s / %s", mid, short(t[len(t)*95/100]), most)
+	case len(sorted) > 20:
+		return fmt.Sprintf("%s / %s / %s", mid, short(percentile(sorted, 95)), most)
 	}
 	return mid + " / " + most
 }

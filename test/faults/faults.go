@@ -13,9 +13,9 @@ func faults(o options) []fault {
 func nodeFaults() []fault {
 	return []fault{
 		{name: "no fault", play: last(5 * time.Second), bound: unmoved()},
-		{name: "node death", ends: true, play: steps(die, movedToSecond), heal: revive, bound: unplanned(downTime, 2)},
-		{name: "Backup's death", ends: true, play: backupDies, heal: backupRevives, bound: unmoved()},
-		{name: "two nodes die, one after the other", ends: true, play: twoDie, heal: bothRevive, bound: unplanned(downTime, 4)},
+		{name: "node death", ends: 1, play: steps(die, movedToSecond), heal: revive, bound: unplanned(downTime, 2)},
+		{name: "Backup's death", ends: 1, play: backupDies, heal: backupRevives, bound: unmoved()},
+		{name: "two nodes die, one after the other", ends: 2, play: twoDie, heal: bothRevive, bound: unplanned(downTime, 4)},
 	}
 }
 

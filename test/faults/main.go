@@ -27,6 +27,7 @@ type options struct {
 	seed       uint64
 	out        string
 	record     string
+	judge      string
 	list       bool
 	flap       time.Duration
 	partitions int
@@ -47,7 +48,8 @@ func (o *options) flags(fs *flag.FlagSet) {
 	fs.IntVar(&o.together, "together", 1, "how many faults are played at once, each on a cluster of its own")
 	fs.Uint64Var(&o.seed, "seed", uint64(time.Now().Unix()), "of the random phases")
 	fs.StringVar(&o.out, "out", "bin/faults", "directory for results.json and the logs of what went wrong")
-	fs.StringVar(&o.record, "record", "", "document to write the table of all results into, such as docs/reliability.md")
+	fs.StringVar(&o.record, "record", "", "document to write the table of all results into, such as docs/reliability.md, and the results beside it")
+	fs.StringVar(&o.judge, "judge", "", "document to write the table into again, of the results beside it and held to the bounds as they are now; none is played")
 	fs.BoolVar(&o.list, "list", false, "list the faults and their bounds, and play none")
 	fs.DurationVar(&o.flap, "flap", 5*time.Minute, "how long the API server flaps")
 	fs.IntVar(&o.partitions, "partitions", 10, "how often a partition heals in a run")
@@ -80,6 +82,9 @@ func run(ctx context.Context, o options) error {
 		}
 		return nil
 	}
+	if o.judge != "" {
+		return judge(o.judge, all)
+	}
 	dir, err := os.MkdirTemp("", "vipd-faults-")
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
@@ -99,6 +104,11 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.record != "" {
+		if err := book.inherit(o.record); err != nil {
+			return err
+		}
+	}
 	s := &stage{options: o, dir: dir, binaries: b, realTime: realTime}
 	if o.soak > 0 {
 		return s.soakFor(ctx)
@@ -112,6 +122,22 @@ func run(ctx context.Context, o options) error {
 		err = errors.Join(err, fmt.Errorf("%d bounds were broken; the logs are in %s", p.red, o.out))
 	}
 	return err
+}
+
+// judge holds recorded results to the bounds again.
+func judge(document string, all []fault) error {
+	b, err := openBook(beside(document))
+	if err != nil {
+		return err
+	}
+	red := b.judge(all)
+	if err := b.record(document, all); err != nil {
+		return err
+	}
+	if len(red) > 0 {
+		return fmt.Errorf("bounds are broken:\n%s", strings.Join(red, "\n"))
+	}
+	return nil
 }
 
 // detectRaces builds vipd again, with the race detector.

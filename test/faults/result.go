@@ -30,10 +30,15 @@ type sample struct {
 	Idle     string                `json:"idle"`
 	IdleBack time.Duration         `json:"idle_back"` // after the move
 	Two      time.Duration         `json:"two"`
-	Nobody   time.Duration         `json:"nobody"`
-	Moves    int                   `json:"moves"`
-	Settled  time.Duration         `json:"settled"`
-	Error    string                `json:"error,omitempty"`
+	// TwoHealed is Two from the healing on.
+	TwoHealed time.Duration `json:"two_healed"`
+	// Twos is Two of each VIP, where each is a sample.
+	Twos    []time.Duration `json:"twos,omitempty"`
+	Nobody  time.Duration   `json:"nobody"`
+	Moves   int             `json:"moves"`
+	Settled time.Duration   `json:"settled"`
+	Alarms  []string        `json:"alarms,omitempty"` // what the bound does not count
+	Error   string          `json:"error,omitempty"`
 }
 
 // take fills in what the client saw.
@@ -42,6 +47,18 @@ func (s *sample) take(r probe.Report) {
 	s.Outcomes = maps.Clone(r.Outcomes)
 	delete(s.Outcomes, probe.OK)
 	s.Idle, s.IdleBack = idle(r)
+}
+
+// takeWorse takes in what another client saw, where that is worse.
+func (s *sample) takeWorse(r probe.Report) {
+	if gap := r.LongestGap.Length(); gap-r.Noise > s.Outage-s.Noise {
+		s.Outage, s.Noise = gap, r.Noise
+	}
+	for k, n := range r.Outcomes {
+		if k != probe.OK && n > s.Outcomes[k] {
+			s.Outcomes[k] = n
+		}
+	}
 }
 
 // count takes in what became of one of the VIPs: the worst counts.
@@ -126,20 +143,20 @@ func (s sample) String() string {
 type result struct {
 	Name     string   `json:"name"`
 	When     string   `json:"when"`
+	Host     string   `json:"host"`
 	RealTime bool     `json:"real_time"`
 	Samples  []sample `json:"samples"`
 	Red      []string `json:"red"` // the bounds that were broken
 }
 
-func (r *result) add(f fault, s sample) {
-	r.Samples = append(r.Samples, s)
-	for _, b := range f.bound.broken(s) {
-		r.Red = append(r.Red, s.Variant+": "+b)
-	}
-}
-
-// judge holds all runs together against the bound.
+// judge holds each run against the bound, and all together.
 func (r *result) judge(f fault) {
+	r.Red = nil
+	for _, s := range r.Samples {
+		for _, b := range f.bound.broken(s) {
+			r.Red = append(r.Red, s.Variant+": "+b)
+		}
+	}
 	if m := median(r.times(func(s sample) time.Duration { return s.Two })); f.bound.twoMedian > 0 && m > f.bound.twoMedian {
 		r.Red = append(r.Red, fmt.Sprintf("two holders for %s in the median, bound %s", short(m), short(f.bound.twoMedian)))
 	}
@@ -157,11 +174,32 @@ func (r result) times(of func(sample) time.Duration) []time.Duration {
 	return out
 }
 
+// twos returns for how long two held, sorted: of each run, or of each VIP in it.
+func (r result) twos() []time.Duration {
+	var out []time.Duration
+	for _, s := range r.Samples {
+		switch {
+		case s.Error != "":
+		case len(s.Twos) > 0:
+			out = append(out, s.Twos...)
+		default:
+			out = append(out, s.Two)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func median(sorted []time.Duration) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[len(sorted)/2]
+	return percentile(sorted, 50)
+}
+
+// percentile is the nearest rank: the least that so many of 100 do not exceed.
+func percentile(sorted []time.Duration, percent int) time.Duration {
+	return sorted[(len(sorted)*percent+99)/100-1]
 }
 
 // line is the result for the terminal.

@@ -22,12 +22,14 @@ func newScanner(w io.Writer) *scanner { return &scanner{w: w} }
 // alarming reports whether a line is one that no program should ever say. To be out of
 // memory is a fault that is played.
 func alarming(line []byte) bool {
-	for _, words := range []string{"panic:", "fatal error:", "WARNING: DATA RACE"} {
-		if bytes.Contains(line, []byte(words)) {
-			return !bytes.Contains(line, []byte(" memory"))
-		}
+	if bytes.Contains(line, []byte("fatal error:")) {
+		return !says(line, "out of memory", "cannot allocate memory")
 	}
-	return false
+	return says(line, "panic:", "panic serving", "WARNING: DATA RACE")
+}
+
+func says(line []byte, one ...string) bool {
+	return slices.ContainsFunc(one, func(words string) bool { return bytes.Contains(line, []byte(words)) })
 }
 
 // Write takes in a line.

@@ -107,7 +107,7 @@ func (k *soak) through(lasts time.Duration) error {
 	if _, err = k.play(1, began.Add(lasts/3), k.faults); err != nil {
 		return err
 	}
-	spare := slices.DeleteFunc(slices.Clone(k.faults), func(f fault) bool { return f.ends })
+	spare := slices.DeleteFunc(slices.Clone(k.faults), func(f fault) bool { return f.ends > 0 })
 	aged, err := k.play(2, began.Add(lasts), spare)
 	if err != nil {
 		return err
@@ -153,7 +153,6 @@ func (k *soak) one(f fault, rng *rand.Rand) error {
 	c := *k.Cluster
 	c.Servers = k.holderFirst()
 	x.Cluster, x.rng, x.undo = &c, rng, nil
-	before := k.pids()
 	err := x.suffer(f)
 	for _, u := range slices.Backward(x.undo) {
 		u()
@@ -166,9 +165,10 @@ func (k *soak) one(f fault, rng *rand.Rand) error {
 	if k.got.Settled > settleBound && !k.race { // agents with the race detector are ten times as slow
 		k.red = append(k.red, fmt.Sprintf("%s: normal again after %s", f.name, short(k.got.Settled)))
 	}
-	if after := k.pids(); !f.ends && !slices.Equal(before, after) {
-		k.red = append(k.red, fmt.Sprintf("%s: agents %v became %v", f.name, before, after))
+	for _, a := range k.got.Alarms {
+		k.red = append(k.red, f.name+": "+a)
 	}
+	k.got.Alarms = nil
 	return k.healthy()
 }
 
@@ -181,14 +181,6 @@ func (k *soak) holderFirst() []*cluster.Server {
 	}
 	rest := slices.Delete(slices.Clone(k.Servers), i, i+1)
 	return append([]*cluster.Server{k.Servers[i]}, rest...)
-}
-
-func (k *soak) pids() []int {
-	var out []int
-	for _, s := range k.Servers {
-		out = append(out, s.AgentPID())
-	}
-	return out
 }
 
 // healthy waits until all API servers are ready again, and all is normal and tidy.

@@ -41,12 +41,12 @@ func (s *stage) times(f fault, vs []variant) int {
 // measure plays a fault in its variants.
 func (s *stage) measure(ctx context.Context, f fault, number int) result {
 	vs := choose(s.variants, number, f.only)
-	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), RealTime: s.realTime}
+	r := result{Name: f.name, When: time.Now().UTC().Format("2006-01-02"), Host: thisHost(), RealTime: s.realTime}
 	for i := range s.times(f, vs) {
 		if ctx.Err() != nil {
 			return r
 		}
-		r.add(f, s.once(ctx, f, vs[i%len(vs)], number, i))
+		r.Samples = append(r.Samples, s.once(ctx, f, vs[i%len(vs)], number, i))
 	}
 	r.judge(f)
 	return r
@@ -59,8 +59,7 @@ func (s *stage) once(ctx context.Context, f fault, v variant, number, run int) s
 	defer cancel()
 	seed := s.seed + uint64(run)
 	got := sample{Variant: v.String(), Seed: seed}
-	name := strings.Map(plain, f.name) + "-" + v.String() + fmt.Sprintf("-%d.log", run)
-	path := filepath.Join(s.out, name)
+	path := s.logPath(f, v, run)
 	log, err := os.Create(path)
 	if err == nil {
 		err = s.play(within, f, v, &got, rand.New(rand.NewPCG(seed, uint64(number))), log)
@@ -84,6 +83,10 @@ func (s *stage) once(ctx context.Context, f fault, v variant, number, run int) s
 	return got
 }
 
+func (s *stage) logPath(f fault, v variant, run int) string {
+	return filepath.Join(s.out, strings.Map(plain, f.name)+"-"+v.String()+fmt.Sprintf("-%d.log", run))
+}
+
 // plain makes a file name of a fault's.
 func plain(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
@@ -95,13 +98,15 @@ func plain(r rune) rune {
 func (s *stage) play(ctx context.Context, f fault, v variant, got *sample, rng *rand.Rand, log *os.File) (err error) {
 	defer log.Close()
 	out := newDiary(log)
+	scan := newScanner(out)
+	defer func() { got.Alarms = append(got.Alarms, scan.complaints()...) }()
 	l, err := lab.New()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
 	x := &trial{ctx: ctx, options: s.options, variant: v, diary: out, got: got, stays: f.stays, rng: rng}
-	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, out); err != nil {
+	if x.Cluster, err = s.cluster(l, v, s.realTime && !f.normalTime, scan); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, x.Cluster.Close()) }()
@@ -120,7 +125,8 @@ func (s *stage) cluster(l *lab.Lab, v variant, realTime bool, out io.Writer) (*c
 			return nil, err
 		}
 	}
-	return cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: 3, Log: out,
+	vips := v.vips()
+	return cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: 3, Log: out, VIPs: vips[len(vips)-1:],
 		Config: func(s *cluster.Server) string { return v.config(s, "250ms") }})
 }
 

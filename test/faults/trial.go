@@ -34,13 +34,38 @@ type trial struct {
 	rng    *rand.Rand
 	ledger *cluster.Ledger
 	client *probe.Process
+	last   *probe.Process // a second one, for the last of many VIPs; else nil
 	got    *sample
 	stays  bool // as in fault
 	// anyone lets any other server take over where a certain one is expected, and any
 	// hold at the end.
 	anyone  bool
 	splicer *splicer
+	healed  time.Time // when the fault was
+	wants   []want
 	undo    []func()
+}
+
+// want is that the client is answered by one node for some time, but for moments of lastWord.
+type want struct {
+	node     string
+	from, to time.Time
+}
+
+// unmet says who else answered for longer.
+func (w want) unmet(r probe.Report) []string {
+	var out []string
+	for i, c := range r.Changes {
+		from, to := r.Began.Add(c.At), w.to
+		if i+1 < len(r.Changes) {
+			to = r.Began.Add(r.Changes[i+1].At)
+		}
+		in := to.After(w.from) && from.Before(w.to)
+		if lasted := to.Sub(from); c.To != w.node && in && lasted > lastWord {
+			out = append(out, fmt.Sprintf("the client was with %s, not with %s, for %s from %s on", c.To, w.node, short(lasted), from.Format("15:04:05.000")))
+		}
+	}
+	return out
 }
 
 func (x *trial) first() *cluster.Server  { return x.Servers[0] }
@@ -60,26 +85,55 @@ func (x *trial) run(f fault) error {
 	defer x.ledger.Close()
 	began := time.Now()
 	if err := x.bear(f); err != nil {
-		_, _ = x.client.Stop() // err says more
-		return err
+		return errors.Join(err, x.hangUp())
 	}
 	x.wait(aftermath)
 	ended := time.Now()
 	if err := x.normal(x.ctx); err != nil {
-		_, _ = x.client.Stop()
-		return fmt.Errorf("it was normal, and is no longer: %w", err)
+		return errors.Join(fmt.Errorf("it was normal, and is no longer: %w", err), x.hangUp())
+	}
+	if err := x.hangUp(); err != nil {
+		return err
+	}
+	for _, a := range x.vips() {
+		all := x.ledger.Tally(a, began, ended)
+		x.got.count(all)
+		x.got.TwoHealed = max(x.got.TwoHealed, x.ledger.Tally(a, x.healed, ended).Two)
+		if f.each {
+			x.got.Twos = append(x.got.Twos, all.Two)
+		}
+	}
+	return x.ledger.Err()
+}
+
+// hangUp ends the clients and takes in what they saw.
+func (x *trial) hangUp() error {
+	if x.client == nil {
+		return nil
 	}
 	r, err := x.client.Stop()
 	if err != nil {
 		return err
 	}
+	x.noteReport(r)
+	x.got.take(r)
+	for _, w := range x.wants {
+		x.got.Alarms = append(x.got.Alarms, w.unmet(r)...)
+	}
+	if x.last == nil {
+		return nil
+	}
+	if r, err = x.last.Stop(); err != nil {
+		return err
+	}
+	x.noteReport(r)
+	x.got.takeWorse(r)
+	return nil
+}
+
+func (x *trial) noteReport(r probe.Report) {
 	x.note("client: %v, longest gap %v (noise %v), changes %+v, idle %+v", r.Outcomes, r.LongestGap, r.Noise, r.Changes, r.Drops)
 	x.noteFailures(r)
-	x.got.take(r)
-	for _, a := range x.vips() {
-		x.got.count(x.ledger.Tally(a, began, ended))
-	}
-	return x.ledger.Err()
 }
 
 // noteFailures writes down what was lost, which is seldom much where it must be nothing.
@@ -134,6 +188,11 @@ func (x *trial) bear(f fault) error {
 	if x.client, err = x.Probe(x.ctx, x.vips()[0], x.interval); err != nil {
 		return err
 	}
+	if x.many {
+		if x.last, err = x.Probe(x.ctx, x.vips()[len(x.vips())-1], lastInterval); err != nil {
+			return err
+		}
+	}
 	if err := x.answers(x.first()); err != nil {
 		return err
 	}
@@ -144,6 +203,7 @@ func (x *trial) bear(f fault) error {
 // suffer makes the fault, heals it and waits until all is well.
 func (x *trial) suffer(f fault) error {
 	x.note("fault: %s, %s, first is %s", f.name, x.variant, x.first().Name)
+	before := x.pids()
 	if err := f.play(x); err != nil {
 		return fmt.Errorf("during the fault: %w", err)
 	}
@@ -153,13 +213,22 @@ func (x *trial) suffer(f fault) error {
 			return fmt.Errorf("heal: %w", err)
 		}
 	}
-	healed := time.Now()
+	x.healed = time.Now()
 	if err := x.settle("the fault was healed"); err != nil {
 		return err
 	}
-	x.got.Settled = time.Since(healed)
+	x.got.Settled = time.Since(x.healed)
 	x.note("normal after %v", x.got.Settled)
+	x.got.Alarms = append(x.got.Alarms, f.ended(before, x.pids())...)
 	return nil
+}
+
+func (x *trial) pids() []int {
+	var out []int
+	for _, s := range x.Servers {
+		out = append(out, s.AgentPID())
+	}
+	return out
 }
 
 // settle waits for the normal state.

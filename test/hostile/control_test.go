@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -103,8 +104,9 @@ func pour(ctx context.Context, c net.Conn, first string) {
 const (
 	abusers = 1000 // at once
 	// The server has 32 connections at a time, each with buffers of some KiB.
-	mostDescriptors = 40
-	mostMemory      = 8 << 10 // KiB
+	mostDescriptors  = 40
+	leastDescriptors = 16      // while they are there
+	mostMemory       = 8 << 10 // KiB
 )
 
 // A thousand clients that behave badly, each in its own way, take neither memory nor
@@ -117,12 +119,23 @@ func TestAbusedSocket(t *testing.T) {
 	moved := unmoved(t, c)
 	p := watch(t, c)
 	ctx, stop := context.WithCancel(t.Context())
-	ended := abuseAll(ctx, control.Socket(s.RuntimeDir()))
+	var connected atomic.Int64
+	ended := abuseAll(ctx, control.Socket(s.RuntimeDir()), &connected)
+	// Those whose connection was closed are about to make another.
+	crowded := func() error {
+		d, _ := usage(t, s)
+		if n := connected.Load(); n < abusers*9/10 || d < descriptors+leastDescriptors {
+			return fmt.Errorf("%d are connected, and the agent has %d descriptors, %d before", n, d, descriptors)
+		}
+		return nil
+	}
+	until(t, "the abusers to be there", crowded)
 	out, err := s.Vipd("status")
 	if err != nil && !strings.Contains(out, "the agent does not answer on") {
 		t.Errorf("vipd status: %v", err)
 	}
 	d, m := usage(t, s)
+	until(t, "the abusers to be there still", crowded)
 	t.Logf("vipd status was answered: %v; %d descriptors more, %d KiB more", err == nil, d-descriptors, m-memory)
 	if d-descriptors > mostDescriptors || m-memory > mostMemory {
 		t.Errorf("that is more than %d descriptors or %d KiB", mostDescriptors, mostMemory)
@@ -144,7 +157,7 @@ func TestAbusedSocket(t *testing.T) {
 
 // abuseAll runs the abusers, every other one silent, until ctx ends. Whose connection
 // is closed makes another. What it returns is closed when all have ended.
-func abuseAll(ctx context.Context, socket string) <-chan struct{} {
+func abuseAll(ctx context.Context, socket string, connected *atomic.Int64) <-chan struct{} {
 	ended, all := make(chan struct{}), make(chan struct{}, abusers)
 	var kinds []func(context.Context, net.Conn)
 	for _, f := range abuse {
@@ -155,10 +168,10 @@ func abuseAll(ctx context.Context, socket string) <-chan struct{} {
 			defer func() { all <- struct{}{} }()
 			for ctx.Err() == nil {
 				if i%2 == 0 {
-					abuseOnce(ctx, socket, abuse["silent"])
+					abuseOnce(ctx, socket, abuse["silent"], connected)
 					continue
 				}
-				abuseOnce(ctx, socket, kinds[i/2%len(kinds)])
+				abuseOnce(ctx, socket, kinds[i/2%len(kinds)], connected)
 			}
 		}()
 	}
@@ -171,13 +184,15 @@ func abuseAll(ctx context.Context, socket string) <-chan struct{} {
 	return ended
 }
 
-func abuseOnce(ctx context.Context, socket string, f func(context.Context, net.Conn)) {
+func abuseOnce(ctx context.Context, socket string, f func(context.Context, net.Conn), connected *atomic.Int64) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {
 		return
 	}
 	defer c.Close()
+	connected.Add(1)
+	defer connected.Add(-1)
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	f(ctx, c)
 }

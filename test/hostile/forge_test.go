@@ -26,9 +26,12 @@ func TestForged(t *testing.T) {
 	p := watch(t, c)
 	wrong := vrrp.NewSigner(vrrp.Key{ID: 1, Secret: []byte(strings.Repeat("x", 32))}, vrrp.ReplayMonotonic, time.Second)
 	unknown := vrrp.NewSigner(vrrp.Key{ID: 9, Secret: secret}, vrrp.ReplayMonotonic, time.Second)
+	stranger6 := linkLocal(t, s.node)
+	sources := []netip.Addr{strangerAddr, c.Servers[0].Addr, c.Servers[1].Addr,
+		stranger6, linkLocal(t, c.Servers[0].Node), linkLocal(t, c.Servers[1].Node)}
 	every(t, 10*time.Millisecond, 2*time.Second, func() {
 		for _, priority := range harmful {
-			for _, src := range []netip.Addr{strangerAddr, c.Servers[0].Addr, c.Servers[1].Addr} {
+			for _, src := range sources {
 				s.send(s.advert(src, priority, nil), s.advert(src, priority, wrong), s.advert(src, priority, unknown))
 			}
 		}
@@ -37,18 +40,63 @@ func TestForged(t *testing.T) {
 	moved()
 	must(t, is(c.Servers[0], "Active"))
 	for _, server := range c.Servers {
-		n := counters(t, server, "IPv4")
-		for _, r := range []vrrp.Reason{vrrp.AuthMissing, vrrp.AuthBadHMAC, vrrp.AuthUnknownKey} {
-			if n[r.String()] < 100 {
-				t.Errorf("%s counted %d of %v", server.Name, n[r.String()], r)
+		for family, from := range map[string]netip.Addr{"IPv4": strangerAddr, "IPv6": stranger6} {
+			counted(t, server, family, 100, vrrp.AuthMissing, vrrp.AuthBadHMAC, vrrp.AuthUnknownKey)
+			for _, words := range []string{
+				" does not sign its advertisements", " signs with a key of the right id and the wrong bytes, or is a forger",
+				" signs with a key that is not in auth.keys",
+			} {
+				must(t, says(server, family, from.String()+words))
 			}
 		}
-		for _, words := range []string{
-			"198.51.100.66 does not sign its advertisements", "198.51.100.66 signs with a key of the right id and the wrong bytes, or is a forger",
-			"198.51.100.66 signs with a key that is not in auth.keys",
-		} {
-			must(t, says(server, "IPv4", words))
+	}
+}
+
+// counted checks that a server has refused packets for each of the reasons.
+func counted(t *testing.T, s *cluster.Server, family string, least uint64, reasons ...vrrp.Reason) {
+	t.Helper()
+	n := counters(t, s, family)
+	for _, r := range reasons {
+		if n[r.String()] < least {
+			t.Errorf("%s counted %d of %v in %s", s.Name, n[r.String()], r, family)
 		}
+	}
+}
+
+// Among unicast peers it is likewise, in the name of a peer, and who is none is not even
+// asked for a signature.
+func TestForgedAmongPeers(t *testing.T) {
+	c := start(t, 2, binaries, amongPeers(secured(t, "monotonic")))
+	s := stranger(t, c)
+	moved := unmoved(t, c)
+	p := watch(t, c)
+	wrong := vrrp.NewSigner(vrrp.Key{ID: 1, Secret: []byte(strings.Repeat("x", 32))}, vrrp.ReplayMonotonic, time.Second)
+	var frames [][]byte
+	for i, server := range c.Servers {
+		peer := c.Servers[1-i]
+		for _, src := range []netip.Addr{strangerAddr, peer.Addr, netip.MustParseAddr("2001:db8::66"), peer.Addr6} {
+			to := alone(t, server, src)
+			for _, priority := range harmful {
+				frames = append(frames, s.advertTo(to, src, priority, nil), s.advertTo(to, src, priority, wrong))
+			}
+		}
+	}
+	every(t, 10*time.Millisecond, 2*time.Second, func() { s.send(frames...) })
+	untouched(t, p)
+	moved()
+	must(t, is(c.Servers[0], "Active"))
+	for _, server := range c.Servers {
+		for _, family := range []string{"IPv4", "IPv6"} {
+			counted(t, server, family, 100, vrrp.BadDestination, vrrp.AuthMissing, vrrp.AuthBadHMAC)
+		}
+	}
+}
+
+// amongPeers has the servers of a configuration know each other by their addresses.
+func amongPeers(config func(*cluster.Server) string) func(*cluster.Server) string {
+	return func(s *cluster.Server) string {
+		const peers = `peers = ["198.51.100.11", "198.51.100.12", "2001:db8::11", "2001:db8::12"]`
+		return strings.Replace(config(s), "[[vip]]\n", "[[vip]]\n"+peers+"\n", 1)
 	}
 }
 
@@ -76,7 +124,7 @@ func TestForgedWithoutAuth(t *testing.T) {
 			before := transitions(t, c.Servers[0]) + transitions(t, c.Servers[1])
 			p := watch(t, c)
 			every(t, 100*time.Millisecond, time.Duration(tt.times)*100*time.Millisecond+50*time.Millisecond, func() {
-				s.send(s.ipv4(tt.src, payload(tt.src, tt.priority, tt.interval)))
+				s.send(s.frame(everybody4, tt.src, payload(everybody4, tt.src, tt.priority, tt.interval)))
 			})
 			ended := time.Now()
 			until(t, "it to have its effect", func() error {

@@ -1,10 +1,13 @@
 package hostile
 
 import (
+	"encoding/binary"
 	"fmt"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/test/cluster"
 )
@@ -31,7 +34,8 @@ func TestReplay(t *testing.T) {
 			s := stranger(t, c)
 			first, second := c.Servers[0], c.Servers[1]
 
-			frames := s.record(1200*time.Millisecond, advertOf(first.Addr))
+			v4, v6 := advertOf(first.Addr), advertOf(linkLocal(t, first.Node))
+			frames := s.record(1200*time.Millisecond, func(f []byte) bool { return v4(f) || v6(f) })
 			recorded := time.Now()
 			moved := unmoved(t, c)
 			s.replay(second, frames, "auth-replay") // its sender still lives
@@ -62,21 +66,41 @@ func TestReplay(t *testing.T) {
 // must not do any harm.
 func (s *station) replay(to *cluster.Server, frames [][]byte, reason string) {
 	s.t.Helper()
-	if len(frames) < 3 {
+	if len(frames) < 6 {
 		s.t.Fatalf("recorded only %d", len(frames))
 	}
-	moves, before := transitions(s.t, to), counters(s.t, to, "IPv4")
+	byFamily := make(map[string]uint64)
+	for _, f := range frames {
+		byFamily[familyOf(f)]++
+	}
+	if len(byFamily) != 2 {
+		s.t.Fatalf("recorded %v", byFamily)
+	}
+	moves, before := transitions(s.t, to), make(map[string]uint64)
+	for family := range byFamily {
+		before[family] = counters(s.t, to, family)[reason]
+	}
 	s.send(frames...)
 	until(s.t, "all to be counted", func() error {
-		now := counters(s.t, to, "IPv4")
-		if now[reason]-before[reason] < uint64(len(frames)) {
-			return fmt.Errorf("%d %s, want %d: %v", now[reason]-before[reason], reason, len(frames), now)
+		for family, n := range byFamily {
+			now := counters(s.t, to, family)
+			if now[reason]-before[family] < n {
+				return fmt.Errorf("%d %s in %s, want %d: %v", now[reason]-before[family], reason, family, n, now)
+			}
 		}
 		return nil
 	})
 	if n := transitions(s.t, to) - moves; n != 0 {
 		s.t.Errorf("%s changed its state %d times", to.Name, n)
 	}
+}
+
+// familyOf says what is in a frame.
+func familyOf(frame []byte) string {
+	if binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IP {
+		return "IPv4"
+	}
+	return "IPv6"
 }
 
 // restartAgent restarts an agent, which goes on as what it was.

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -85,8 +86,8 @@ func (s *station) record(d time.Duration, want func([]byte) bool) [][]byte {
 }
 
 // flood sends frames in turn, at a rate of so many a second or what the machine can
-// do, and returns how many.
-func (s *station) flood(frames [][]byte, rate int, d time.Duration) int {
+// do, for a time, or longer until these were at least so many, and returns how many.
+func (s *station) flood(frames [][]byte, rate int, d time.Duration, least int) int {
 	s.t.Helper()
 	raw, err := s.conn.SyscallConn()
 	must(s.t, err)
@@ -94,8 +95,11 @@ func (s *station) flood(frames [][]byte, rate int, d time.Duration) int {
 	sent, began := 0, time.Now()
 	for {
 		elapsed := time.Since(began)
-		if elapsed >= d {
+		if elapsed >= d && sent >= least {
 			return sent
+		}
+		if elapsed > 6*d {
+			s.t.Fatalf("no flood: %d frames in %v, want %d", sent, elapsed, least)
 		}
 		if due := int(elapsed.Seconds()*float64(rate)) - sent; due < len(m.headers) {
 			<-time.After(500 * time.Microsecond)
@@ -145,54 +149,148 @@ func (m *many) send(fd int) (int, error) {
 	return int(n), nil
 }
 
-// advert is an IPv4 advertisement for the cluster's VIP that says it comes from src;
-// the signer may be nil.
+// goal is whom an advertisement is sent to.
+type goal struct {
+	addr netip.Addr
+	mac  net.HardwareAddr
+}
+
+var (
+	everybody4 = goal{vrrp.IPv4.Group(), net.HardwareAddr{0x01, 0x00, 0x5e, 0x00, 0x00, 0x12}}
+	everybody6 = goal{vrrp.IPv6.Group(), net.HardwareAddr{0x33, 0x33, 0x00, 0x00, 0x00, 0x12}}
+)
+
+// everybody is the group of an address's family.
+func everybody(of netip.Addr) goal {
+	if of.Is4() {
+		return everybody4
+	}
+	return everybody6
+}
+
+// alone is one server, in the family of an address.
+func alone(t *testing.T, s *cluster.Server, of netip.Addr) goal {
+	t.Helper()
+	g := goal{addr: s.Addr6}
+	if of.Is4() {
+		g.addr = s.Addr
+	}
+	must(t, s.Node.Do(func() error {
+		ifi, err := net.InterfaceByName(lab.Interface)
+		if err != nil {
+			return err
+		}
+		g.mac = ifi.HardwareAddr
+		return nil
+	}))
+	return g
+}
+
+// linkLocal returns the address that a node's IPv6 advertisements come from.
+func linkLocal(t *testing.T, n *lab.Node) netip.Addr {
+	t.Helper()
+	var found netip.Addr
+	must(t, n.Do(func() error {
+		ifi, err := net.InterfaceByName(lab.Interface)
+		if err != nil {
+			return err
+		}
+		all, err := ifi.Addrs()
+		for _, a := range all {
+			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
+				found = p.Addr()
+			}
+		}
+		return err
+	}))
+	if !found.IsValid() {
+		t.Fatalf("%s has no link-local address", n.Name)
+	}
+	return found
+}
+
+// advert is an advertisement for the cluster's VIP, in the family of src, that says it
+// comes from there; the signer may be nil.
 func (s *station) advert(src netip.Addr, priority uint8, by *vrrp.Signer) []byte {
-	b := payload(src, priority, 250*time.Millisecond)
+	return s.advertTo(everybody(src), src, priority, by)
+}
+
+func (s *station) advertTo(to goal, src netip.Addr, priority uint8, by *vrrp.Signer) []byte {
+	b := payload(to, src, priority, 250*time.Millisecond)
 	if by != nil {
 		b = by.Append(b, b, src, time.Now())
 	}
-	return s.ipv4(src, b)
+	return s.frame(to, src, b)
 }
 
-func payload(src netip.Addr, priority uint8, interval time.Duration) []byte {
-	p := vrrp.Packet{Version: 3, VRID: 51, Priority: priority, Interval: interval, Addrs: []netip.Addr{cluster.VIP4}}
-	return p.Append(nil, src, vrrp.IPv4.Group(), vrrp.ChecksumPseudoHeader)
+func payload(to goal, src netip.Addr, priority uint8, interval time.Duration) []byte {
+	vip := cluster.VIP6
+	if src.Is4() {
+		vip = cluster.VIP4
+	}
+	p := vrrp.Packet{Version: 3, VRID: 51, Priority: priority, Interval: interval, Addrs: []netip.Addr{vip}}
+	return p.Append(nil, src, to.addr, vrrp.ChecksumPseudoHeader)
 }
 
-var groupMAC = net.HardwareAddr{0x01, 0x00, 0x5e, 0x00, 0x00, 0x12}
-
-// ipv4 wraps an advertisement into a frame for the group.
-func (s *station) ipv4(src netip.Addr, payload []byte) []byte {
-	f := append(append(append([]byte{}, groupMAC...), s.ifi.HardwareAddr...), 0x08, 0x00)
+// frame wraps an advertisement.
+func (s *station) frame(to goal, src netip.Addr, payload []byte) []byte {
+	f := append(append([]byte{}, to.mac...), s.ifi.HardwareAddr...)
+	if !src.Is4() {
+		sumIPv6(payload, src, to.addr)
+		return append(append(append(f, 0x86, 0xdd), headerIPv6(vrrp.Protocol, src, to.addr, len(payload))...), payload...)
+	}
 	h := make([]byte, 20)
 	h[0], h[8], h[9] = 0x45, 255, vrrp.Protocol
 	binary.BigEndian.PutUint16(h[2:], uint16(20+len(payload)))
-	from, to := src.As4(), vrrp.IPv4.Group().As4()
-	copy(h[12:], from[:])
-	copy(h[16:], to[:])
+	copy(h[12:], src.AsSlice())
+	copy(h[16:], to.addr.AsSlice())
 	sumHeader(h)
-	return append(append(f, h...), payload...)
+	return append(append(append(f, 0x08, 0x00), h...), payload...)
+}
+
+func headerIPv6(next byte, from, to netip.Addr, length int) []byte {
+	h := make([]byte, 40)
+	h[0], h[6], h[7] = 0x60, next, 255
+	binary.BigEndian.PutUint16(h[4:], uint16(length))
+	copy(h[8:], from.AsSlice())
+	copy(h[24:], to.AsSlice())
+	return h
+}
+
+// sumIPv6 makes the checksum of a message right, which covers a trailer as well.
+func sumIPv6(b []byte, from, to netip.Addr) {
+	b[6], b[7] = 0, 0
+	pseudo := append(append([]byte{}, from.AsSlice()...), to.AsSlice()...)
+	pseudo = append(binary.BigEndian.AppendUint32(pseudo, uint32(len(b))), 0, 0, 0, vrrp.Protocol)
+	binary.BigEndian.PutUint16(b[6:], sum(append(pseudo, b...)))
 }
 
 // sumHeader makes the checksum of an IPv4 header right.
 func sumHeader(h []byte) {
 	h[10], h[11] = 0, 0
+	binary.BigEndian.PutUint16(h[10:], sum(h[:20]))
+}
+
+// sum is the Internet checksum of an even number of bytes.
+func sum(b []byte) uint16 {
 	var sum uint32
-	for i := 0; i < 20; i += 2 {
-		sum += uint32(binary.BigEndian.Uint16(h[i:]))
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
 	}
 	for sum > 0xffff {
 		sum = sum&0xffff + sum>>16
 	}
-	binary.BigEndian.PutUint16(h[10:], ^uint16(sum))
+	return ^uint16(sum)
 }
 
-// advertOf takes IPv4 advertisements from src out of what is recorded.
+// advertOf takes advertisements from src out of what is recorded.
 func advertOf(src netip.Addr) func([]byte) bool {
-	from := src.As4()
+	kind, next, from := uint16(unix.ETH_P_IPV6), 20, 22
+	if src.Is4() {
+		kind, next, from = unix.ETH_P_IP, 23, 26
+	}
 	return func(f []byte) bool {
-		return len(f) > 34 && binary.BigEndian.Uint16(f[12:]) == unix.ETH_P_IP && f[23] == vrrp.Protocol && [4]byte(f[26:30]) == from
+		return len(f) > 54 && binary.BigEndian.Uint16(f[12:]) == kind && f[next] == vrrp.Protocol && bytes.HasPrefix(f[from:], src.AsSlice())
 	}
 }
 

@@ -90,12 +90,26 @@ func (w *AddrWatch) follow(ctx context.Context, n *Node) error {
 	if err != nil {
 		return err
 	}
+	// Whoever notes the time must not wait until others have reported.
+	told := make(chan stamped, 1024)
 	w.ended.Go(func() {
+		defer close(told)
 		for u := range updates {
-			w.update(n.Name, u, time.Now())
+			told <- stamped{u, time.Now()}
+		}
+	})
+	w.ended.Go(func() {
+		for u := range told {
+			w.update(n.Name, u.AddrUpdate, u.at)
 		}
 	})
 	return nil
+}
+
+// stamped is an update with the time at which it was read.
+type stamped struct {
+	netlink.AddrUpdate
+	at time.Time
 }
 
 func (w *AddrWatch) update(node string, u netlink.AddrUpdate, at time.Time) {

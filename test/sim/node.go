@@ -90,7 +90,7 @@ func (n *node) start(r restart) {
 	}
 	cfg := n.cfg
 	cfg.HasBeenReady = r.beenReady || n.c.sabotage.inherits
-	n.m = vrrp.New(cfg)
+	n.m = vrrp.New(n.c.sabotage.configure(cfg))
 	n.process++
 	n.running, n.stalled, n.stopping = true, false, false
 	n.alarm.reset()
@@ -220,7 +220,9 @@ func (n *node) step(e vrrp.Event) {
 	n.stepping = true
 	for i := 0; i < len(n.inbox) && n.running; i++ {
 		e := n.inbox[i]
-		for _, f := range n.c.sabotage.change(n, e, n.m.Step(n.c.now, e)) {
+		all := n.c.sabotage.change(n, e, n.m.Step(n.c.now, e))
+		n.c.watch.wanted(n, all)
+		for _, f := range all {
 			n.do(f)
 		}
 		n.c.watch.stepped(n, e)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vipd/vipd/health"
@@ -85,6 +86,29 @@ func (w *watch) judged(n *node, v health.Verdict) {
 	case v.Grade == vrrp.Ready && was != vrrp.Ready:
 		r.readyFrom = w.c.now
 	}
+}
+
+// wanted: who takes over advertises, puts the address and announces it, in this order
+// (rule 5), so that the other yields before the network is told.
+func (w *watch) wanted(n *node, all []vrrp.Effect) {
+	claim := slices.IndexFunc(all, func(f vrrp.Effect) bool { return f.Kind == vrrp.Claim })
+	if claim < 0 {
+		return
+	}
+	sent := false
+	for i, f := range all {
+		sent = sent || f.Kind == vrrp.Send && i < claim
+		if f.Kind == vrrp.Announce && i < claim {
+			w.breaks("order", "n%d announces the address before it has it", n.id+1)
+		}
+	}
+	if rises := slices.ContainsFunc(all, becomesActive); rises && !sent {
+		w.breaks("order", "n%d takes the address before it has advertised", n.id+1)
+	}
+}
+
+func becomesActive(f vrrp.Effect) bool {
+	return f.Kind == vrrp.Changed && f.Transition.To == vrrp.Active
 }
 
 // checkRise: nobody takes over from a living Active but by the rules of rule 2.

@@ -6,6 +6,8 @@ import "github.com/vipd/vipd/vrrp"
 type sabotage struct {
 	// drops says which events do not get to the machine.
 	drops func(*node, vrrp.Event) bool
+	// config changes that of a new machine.
+	config func(*vrrp.Config)
 	// effects changes what the machine wants in answer to an event.
 	effects func(*node, vrrp.Event, []vrrp.Effect) []vrrp.Effect
 	// leaseForever makes addresses permanent.
@@ -31,6 +33,13 @@ type sabotage struct {
 }
 
 func (s *sabotage) lets(n *node, e vrrp.Event) bool { return s.drops == nil || !s.drops(n, e) }
+
+func (s *sabotage) configure(c vrrp.Config) vrrp.Config {
+	if s.config != nil {
+		s.config(&c)
+	}
+	return c
+}
 
 func (s *sabotage) change(n *node, e vrrp.Event, f []vrrp.Effect) []vrrp.Effect {
 	if s.effects == nil {

@@ -48,6 +48,9 @@ func TestSabotage(t *testing.T) {
 		{"an Active takes its successor's first word for the last", sabotage{drops: func(n *node, e vrrp.Event) bool {
 			return e.String() == "received" && n.m.State() == vrrp.Active && n.c.since(n.c.watch.lastRise()) < 20*time.Millisecond
 		}}, "succession"},
+		{"the address comes before the advertisement", sabotage{effects: foremost(vrrp.Claim)}, "order"},
+		{"the address is announced before it is there", sabotage{effects: foremost(vrrp.Announce)}, "order"},
+		{"preempt = false is not heeded", sabotage{config: func(c *vrrp.Config) { c.Preempt = true }}, "preemption"},
 		{"who becomes ready does not let others heal", sabotage{hears: func(_ *node, a *vrrp.Advert) {
 			if vrrp.GradeOf(a.Priority) == vrrp.Degraded {
 				a.Priority = vrrp.WirePriority(vrrp.Down, a.Priority)
@@ -139,6 +142,23 @@ func atOnce(_ *node, _ vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
 		return all
 	}
 	return append(slices.Clone(all), vrrp.Effect{Kind: vrrp.Release})
+}
+
+// foremost does what is of a kind before all else.
+func foremost(k vrrp.EffectKind) func(*node, vrrp.Event, []vrrp.Effect) []vrrp.Effect {
+	return func(_ *node, _ vrrp.Event, all []vrrp.Effect) []vrrp.Effect {
+		changed := slices.Clone(all)
+		slices.SortStableFunc(changed, func(a, b vrrp.Effect) int {
+			switch {
+			case a.Kind == k && b.Kind != k:
+				return -1
+			case a.Kind != k && b.Kind == k:
+				return 1
+			}
+			return 0
+		})
+		return changed
+	}
 }
 
 // flutters ranks an Active as down for a moment with each refresh.

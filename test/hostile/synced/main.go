@@ -41,6 +41,7 @@ func run(args []string) error {
 		restarting.Store(true)
 		end()
 	}()
+	o.Version = "development" // as that of cmd/vipd where nobody gives it one
 	o.Notifier = systemd.NewNotifier()
 	o.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	o.Restarting = restarting.Load

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/lab"
+)
+
+// Three faults of the table, each in a variant of its own, keep to their bounds: what
+// make test has time for. On a busy machine one may be beyond its bound once.
+func TestSmoke(t *testing.T) {
+	lab.Require(t)
+	dir := t.TempDir()
+	b, err := cluster.Build(filepath.Join(dir, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{dir: dir, binaries: b, realTime: exec.Command("chrt", "--rr", "1", "true").Run() == nil}
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	s.flags(flags)
+	if err := flags.Parse([]string{"-rounds=1", "-keep", "-out=" + dir}); err != nil {
+		t.Fatal(err)
+	}
+	all := faults(s.options)
+	for name, v := range map[string]variant{
+		"API killed":                {auth: true},
+		"node death":                {ipv6: true, unicast: true},
+		"drain and resume, 1 times": {many: true, ipv6: true, auth: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
+			if i < 0 {
+				t.Fatal("there is no such fault")
+			}
+			for run := range 2 {
+				got := s.once(t.Context(), all[i], v, i, run)
+				t.Log(got)
+				red := all[i].bound.broken(got)
+				if len(red) == 0 {
+					return
+				}
+				t.Logf("beyond the bound: %v\n%s", red, s.logOf(all[i], v, run))
+			}
+			t.Error("it was beyond its bound twice")
+		})
+	}
+}
+
+// logOf returns what a run has left.
+func (s *stage) logOf(f fault, v variant, run int) string {
+	text, err := os.ReadFile(s.logPath(f, v, run))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
