@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -43,6 +44,27 @@ func (v *VIP) NeedsVRID() bool { return v.Mode == config.ModeVRRP && v.VRID == 0
 
 // newVIP returns a VIP with vipd's defaults.
 func newVIP() VIP { return VIP{VIP: config.Default().VIPs[0], Why: make(map[string]string)} }
+
+// UseK3s has the probe of K3s look where K3s is on this host, unless the source knew. What
+// is empty changes nothing.
+func (p *Plan) UseK3s(url, dataDir, unit string) {
+	if url == "" && dataDir == "" && unit == "" {
+		return
+	}
+	usual := config.Default().Checks[0]
+	at := slices.IndexFunc(p.Checks, func(c config.Check) bool { return c.Type == config.CheckK3s })
+	if at < 0 && len(p.Checks) > 0 {
+		return
+	}
+	if at < 0 {
+		p.Checks, at = []config.Check{usual}, 0
+	}
+	c := &p.Checks[at]
+	if c.URL == usual.URL {
+		c.URL = cmp.Or(url, c.URL)
+	}
+	c.DataDir, c.Unit = cmp.Or(dataDir, c.DataDir), cmp.Or(unit, c.Unit)
+}
 
 // Override sets what the operator wants otherwise; zero values change nothing.
 func (v *VIP) Override(iface string, vrid, priority uint8, advertInterval time.Duration) {

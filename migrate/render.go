@@ -59,8 +59,15 @@ func (b *builder) check(c config.Check) {
 		b.entry("rise", strconv.Itoa(c.Rise))
 		return
 	}
-	if c.URL != defaultURL {
+	usual := config.Default().Checks[0]
+	if c.URL != usual.URL {
 		b.entry("url", quote(c.URL))
+	}
+	if c.DataDir != usual.DataDir {
+		b.entry("data_dir", quote(c.DataDir))
+	}
+	if c.Unit != usual.Unit {
+		b.entry("unit", quote(c.Unit))
 	}
 }
 

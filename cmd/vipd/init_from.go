@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipd/vipd/agent"
+	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/migrate"
 )
 
@@ -48,6 +49,9 @@ func (in *initFlags) translate(cmd *cobra.Command) ([]byte, error) {
 	if err := chooseVRIDs(cmd.Context(), plan); err != nil {
 		return nil, err
 	}
+	var here config.Draft
+	agent.FindK3s(os.DirFS("/"), &here) // its notes are for a cluster that has no VIP yet
+	plan.UseK3s(here.URL, here.DataDir, here.Unit)
 	text, err := plan.Render()
 	if err != nil {
 		return nil, err

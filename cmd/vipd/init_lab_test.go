@@ -163,4 +163,11 @@ func TestInitFindsK3s(t *testing.T) {
 	if out, err := c.Servers[1].Vipd("check"); err != nil {
 		t.Errorf("check refuses it: %s", out)
 	}
+	manifest := filepath.Join(t.TempDir(), "kube-vip.yaml")
+	must(t, os.WriteFile(manifest, []byte(kubeVipYAML), 0o600))
+	out, err = c.Servers[1].Vipd("init", "--from-kube-vip", manifest, "--vrid", "51", "--output", "-")
+	want := "\n[[check]]\ntype = \"k3s\"\nurl = \"https://127.0.0.1:443\"\ndata_dir = \"/srv/k3s\"\nunit = \"k3s-lab.service\"\n"
+	if err != nil || !strings.Contains(strings.ReplaceAll(out, "  ", " "), want) {
+		t.Errorf("a translation is %s, %v\nwant %s", out, err, want)
+	}
 }
