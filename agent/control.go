@@ -139,7 +139,7 @@ func (a *Agent) problems(p *placed, v view) []string {
 		out = append(out, "does not claim: K3s is not running here, or is still starting")
 	}
 	if heard := len(p.router.peers.latest()); heard == 0 && v.state == vrrp.Active && len(v.cfg.Peers) > 0 {
-		out = append(out, "no peer was ever heard: Backups are silent, so run vipd doctor on one; if it does not hear this node, check peers, and that protocol 112 may pass")
+		out = append(out, control.NeverHeard+": Backups are silent, so run vipd doctor on one; if it does not hear this node, check peers, and that protocol 112 may pass")
 	}
 	now := time.Now()
 	return append(append(out, p.router.claims.current(now)...), p.router.told.current(now)...)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
 )
 
@@ -42,6 +43,9 @@ func checkAgent(_ context.Context, p *patient) ([]Finding, error) {
 	}
 	for _, r := range s.Routers {
 		for _, what := range r.Problems {
+			if strings.HasPrefix(what, control.NeverHeard) {
+				continue // no more than peers-unheard says
+			}
 			list = append(list, found("agent-reports", r.VIP+" "+r.Family, what, more))
 		}
 	}

@@ -330,6 +330,17 @@ func TestUnreadableForTheAgent(t *testing.T) {
 	}
 }
 
+// The Active of a cluster that has just been set up has heard nobody, which is as it should be.
+func TestActiveFromTheStart(t *testing.T) {
+	f := healthy()
+	f.files[configPath] = soundConfig + "peers = [\"198.51.100.12\"]\n"
+	f.frames = nil
+	f.router().State, f.router().Peers, f.router().Problems = "Active", nil, []string{control.NeverHeard + ": run vipd doctor on another"}
+	if r := f.examine(t, Options{Listen: listen, Root: true}); r.has("agent-reports") || !r.has("peers-unheard") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // Timers are measured as the agent is scheduled, not as it ought to be.
 func TestTimersOfTheAgent(t *testing.T) {
 	for policy, how := range map[string]string{"rr": "with real-time", "other": "without real-time"} {

@@ -24,7 +24,7 @@ type variety struct {
 func varieties() []variety {
 	return []variety{
 		{name: "signed", synced: true, set: signed, ready: (*ward).acquainted, faults: []fault{{"keys that differ", otherKeys}, {"a server without auth", authTaken}}},
-		{name: "unicast peers", set: with(`peers = ["198.51.100.11", "198.51.100.12", "2001:db8::11", "2001:db8::12"]`), ready: (*ward).acquainted},
+		{name: "unicast peers", set: with(`peers = ["198.51.100.11", "198.51.100.12", "2001:db8::11", "2001:db8::12"]`), ready: strangersAtFirst},
 		{name: "virtual MAC", set: with("virtual_mac = true"), ready: (*ward).acquainted},
 		{name: "checksum of the RFC", set: with(`checksum = "rfc9568"`), ready: (*ward).acquainted},
 		{name: "BGP", tools: []string{"bird"}, set: routed, ready: heardByRouter, faults: []fault{{"a router without IPv6", oneFamily}}},
@@ -88,6 +88,14 @@ func (w *ward) acquainted() {
 	w.active(w.first())
 	w.settled()
 	w.content()
+}
+
+// strangersAtFirst looks at an Active that knows its peers and may not have heard one yet.
+func strangersAtFirst(w *ward) {
+	w.active(w.first())
+	w.settled()
+	w.lacks("agent-reports", w.examine(w.first()))
+	w.acquainted()
 }
 
 // tell has a server's agent do what a command of vipd says.

@@ -19,6 +19,10 @@ type Status struct {
 	Moves []Event `json:"moves,omitempty"`
 }
 
+// NeverHeard begins the problem of an Active that has heard no other router. It is one only if
+// there are others: Backups are silent.
+const NeverHeard = "no peer was ever heard"
+
 // Health is the verdict on the local API server.
 type Health struct {
 	Grade   string    `json:"grade"` // ready, degraded, down
