@@ -92,11 +92,24 @@ func sessionStatus(x bgp.Status) control.Session {
 }
 
 func sessionCounters(c bgp.Counters) map[string]uint64 {
-	return map[string]uint64{
+	out := map[string]uint64{
 		"established": c.Established, "dropped": c.Dropped, "messages-sent": c.Sent, "messages-rcvd": c.Received,
 		"updates-sent": c.UpdatesSent, "updates-rcvd": c.UpdatesReceived, "updates-malformed": c.Malformed,
 		"notifications-sent": c.NotificationsSent, "notifications-rcvd": c.NotificationsRcvd,
 	}
+	for why, n := range failedAttempts(c) {
+		out["failed-"+why] = n
+	}
+	return out
+}
+
+// failedAttempts are the attempts to bring a session up, by what they failed for.
+func failedAttempts(c bgp.Counters) map[string]uint64 {
+	out := make(map[string]uint64)
+	for _, f := range bgp.Failures() {
+		out[f.String()] = c.Failed[f]
+	}
+	return out
 }
 
 // routingMetrics adds the routes and the sessions to a snapshot. The caller holds a.mu.
@@ -118,7 +131,7 @@ func (a *Agent) routingMetrics(s *metrics.Snapshot) {
 	for _, x := range sessions {
 		s.Sessions = append(s.Sessions, metrics.Session{
 			Peer: x.Peer.String(), AS: fmt.Sprint(x.AS), State: x.State, BFD: x.BFD, Routes: x.Routes, Hold: x.Hold,
-			Established: x.Counters.Established, Dropped: x.Counters.Dropped,
+			Established: x.Counters.Established, Dropped: x.Counters.Dropped, Failed: failedAttempts(x.Counters),
 			Sent: x.Counters.Sent, Received: x.Counters.Received,
 			UpdatesSent: x.Counters.UpdatesSent, UpdatesReceived: x.Counters.UpdatesReceived, Malformed: x.Counters.Malformed,
 			NotificationsSent: x.Counters.NotificationsSent, NotificationsReceived: x.Counters.NotificationsRcvd,

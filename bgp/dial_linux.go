@@ -80,21 +80,22 @@ func md5sig(p *Peer) *unix.TCPMD5Sig {
 
 // explainDial says what it may mean that no connection came about.
 func explainDial(p *Peer, err error) error {
+	words := fmt.Sprintf("connect: %v", err)
 	switch {
 	case errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Errorf("nothing listens on port %d there: does BGP run, and is this node configured?", p.Port)
+		words = fmt.Sprintf("nothing listens on port %d there: does BGP run, and is this node configured?", p.Port)
 	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
-		return errors.New("there is no route to it: check its address, the route and, beyond one hop, multihop")
+		words = "there is no route to it: check its address, the route and, beyond one hop, multihop"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Errorf("%v is not an address of this node: correct source", p.Source)
+		words = fmt.Sprintf("%v is not an address of this node: correct source", p.Source)
 	case late(err) && len(p.Password) > 0:
-		return fmt.Errorf("it does not answer: is it up, is TCP port %d open, has it the same password for this node, and is it within the TTL?", p.Port)
+		words = fmt.Sprintf("it does not answer: is it up, is TCP port %d open, has it the same password for this node, and is it within the TTL?", p.Port)
 	case late(err):
-		return fmt.Errorf("it does not answer: is it up, is TCP port %d open, does it want a password, and is it within the TTL?", p.Port)
+		words = fmt.Sprintf("it does not answer: is it up, is TCP port %d open, does it want a password, and is it within the TTL?", p.Port)
 	case errors.Is(err, unix.ECONNRESET):
 		return errReset
 	}
-	return fmt.Errorf("connect: %w", err)
+	return &explained{words, err}
 }
 
 // late reports whether time ran out.
@@ -103,16 +104,19 @@ func late(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, unix.ETIMEDOUT) || errors.As(err, &n) && n.Timeout()
 }
 
-var errReset = errors.New("it reset the connection: is this node configured there, by this address?")
+var (
+	errClosed = errors.New("the router closed the connection")
+	errReset  = &explained{"it reset the connection: is this node configured there, by this address?", errClosed}
+)
 
 func explainRead(err error) error {
 	switch {
 	case errors.Is(err, unix.ECONNRESET):
 		return errReset
 	case errors.Is(err, unix.ETIMEDOUT):
-		return errors.New("it does not answer any more")
+		return &explained{"it does not answer any more", err}
 	case errors.Is(err, io.EOF):
-		return errors.New("it closed the connection without a word: if that is all it does, is this node configured there?")
+		return &explained{"it closed the connection without a word: if that is all it does, is this node configured there?", errClosed}
 	}
 	return fmt.Errorf("read from it: %w", err)
 }

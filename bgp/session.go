@@ -58,8 +58,9 @@ type Status struct {
 
 // Counters count over all connections of a session.
 type Counters struct {
-	Established, Dropped                 uint64 // how often the session came up, and went down
-	Sent, Received                       uint64 // messages
+	Established, Dropped                 uint64           // how often the session came up, and went down
+	Failed                               [failures]uint64 // attempts to bring it up, by what they failed for
+	Sent, Received                       uint64           // messages
 	UpdatesSent, UpdatesReceived         uint64
 	Malformed                            uint64 // updates received
 	NotificationsSent, NotificationsRcvd uint64
@@ -271,8 +272,11 @@ func (x *session) failed(err error) time.Duration {
 		}
 		x.short++
 		x.unfit = 0
-	} else if disagrees(err) {
-		x.unfit++
+	} else {
+		x.state.Counters.Failed[failureOf(err)]++
+		if disagrees(err) {
+			x.unfit++
+		}
 	}
 	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)
 	repeat := words == x.said && !up

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -598,5 +600,49 @@ func TestRetryGrows(t *testing.T) {
 		if got := longer(c.retry, c.failures); got != c.want {
 			t.Errorf("%v after %d failures: %v, not %v", c.retry, c.failures, got, c.want)
 		}
+	}
+}
+
+// TestFailuresAreCounted: by what they failed for.
+func TestFailuresAreCounted(t *testing.T) {
+	dialing := func(err error) Dialer { return func(context.Context, *Peer) (net.Conn, error) { return nil, err } }
+	talking := func(first []byte) Dialer {
+		r := newRouter(t)
+		r.first = first
+		return r.dial
+	}
+	closing := func(context.Context, *Peer) (net.Conn, error) {
+		here, there := net.Pipe()
+		go func() {
+			there.Read(make([]byte, maxMessage))
+			there.Close()
+		}()
+		return here, nil
+	}
+	for _, c := range []struct {
+		dial Dialer
+		want Failure
+	}{
+		{dialing(unix.ECONNREFUSED), Refused},
+		{dialing(unix.EHOSTUNREACH), Unreachable},
+		{dialing(context.DeadlineExceeded), Unanswered},
+		{dialing(unix.ECONNRESET), Closed},
+		{dialing(unix.EPERM), Other},
+		{talking((&Error{Code: codeOpen, Subcode: 2}).marshal()), Disagreed},
+		{closing, Closed},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			s := NewSpeaker(ctx, c.dial, nil, func(Event) {})
+			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{testPeer()}})
+			time.Sleep(time.Second / 2)
+			want := Counters{}.Failed
+			want[c.want] = 1
+			if got := s.Peers()[0].Counters.Failed; got != want {
+				t.Errorf("%v: %v", c.want, got)
+			}
+			s.Close()
+			cancel()
+		})
 	}
 }

@@ -31,7 +31,7 @@ func anAgent() fixed {
 		Routers: []Router{r, six},
 		Routes: []Route{{VIP: "routed", Family: "IPv4", Interface: "lo", Standing: "leaving", State: "Active", Grade: "down",
 			Since: time.Unix(1790000000, 0), Holding: true, Problems: 1}},
-		Sessions: []Session{{Peer: "203.0.113.1", AS: "64600", State: "Established", BFD: "up", Routes: 1, Hold: 3 * time.Second, Established: 2, Dropped: 1,
+		Sessions: []Session{{Peer: "203.0.113.1", AS: "64600", State: "Established", BFD: "up", Routes: 1, Hold: 3 * time.Second, Established: 2, Dropped: 1, Failed: map[string]uint64{"refused": 4, "disagreed": 0},
 			Sent: 20, Received: 30, UpdatesSent: 4, UpdatesReceived: 5, Malformed: 1, NotificationsSent: 1, NotificationsReceived: 2}},
 	}
 }

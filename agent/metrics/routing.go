@@ -1,5 +1,10 @@
 package metrics
 
+import (
+	"maps"
+	"slices"
+)
+
 // The values of labels of routes and sessions that stand for one of a set.
 func standings() []string {
 	return []string{"withdrawn", "last resort", "leaving", "degraded", "ready"}
@@ -35,6 +40,12 @@ func routingFamilies() []family {
 			func(s Session, put func(float64, ...string)) { put(float64(s.Established)) }),
 		session("vipd_bgp_session_dropped_total", "How often a session that was up has ended.", counter,
 			func(s Session, put func(float64, ...string)) { put(float64(s.Dropped)) }),
+		session("vipd_bgp_session_failed_total", "Attempts to bring a session up that failed, by why: refused, unreachable, unanswered (as with another password), closed, disagreed (as with another AS), other.", counter,
+			func(s Session, put func(float64, ...string)) {
+				for _, why := range slices.Sorted(maps.Keys(s.Failed)) {
+					put(float64(s.Failed[why]), why)
+				}
+			}, "reason"),
 		session("vipd_bgp_messages_total", "Messages, by direction.", counter,
 			func(s Session, put func(float64, ...string)) { both(put, s.Sent, s.Received) }, "direction"),
 		session("vipd_bgp_updates_total", "Updates, by direction. No route is imported from those received.", counter,

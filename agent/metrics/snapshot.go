@@ -38,7 +38,8 @@ type Session struct {
 	Routes                                   int
 	Hold                                     time.Duration // as agreed on
 	Established, Dropped                     uint64
-	Sent, Received                           uint64 // messages
+	Failed                                   map[string]uint64 // attempts, by why
+	Sent, Received                           uint64            // messages
 	UpdatesSent, UpdatesReceived, Malformed  uint64
 	NotificationsSent, NotificationsReceived uint64
 }

@@ -140,13 +140,7 @@ func restarts(t *testing.T, kind string, h setup) {
 	if r := s.report(p); r.Failed > 0 || len(r.Failures) > 0 || len(r.Changes) != 1 {
 		t.Errorf("failed %+v, changes %v", r.Failures, r.Changes)
 	}
-	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", agent.cmd.Process.Pid)); err == nil {
-		for line := range strings.Lines(string(b)) {
-			if strings.HasPrefix(line, "VmRSS") {
-				t.Logf("the agent's memory: %s", line)
-			}
-		}
-	}
+	s.small(agent.cmd.Process.Pid)
 	// One that crashes then takes its session with it.
 	agent.kill()
 	began := time.Now()
