@@ -84,7 +84,7 @@ var bgpPeerKeys = schema[BGPPeer]{
 	{"ttl_security", func(v value, p *BGPPeer) { whole(v, &p.TTLSecurity, 1, 254, ", the hops to it") }},
 	{"hold_time", readHoldTime},
 	{"keepalive", func(v value, p *BGPPeer) {
-		p.Keepalive = time.Second // the example
+		p.Keepalive = time.Second                              // the example
 		if !v.duration(&p.Keepalive, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
 			p.Keepalive = 0
 		}
