@@ -71,7 +71,8 @@ func Discover(ctx context.Context, w Wish) (*Discovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOnHost(ctx, homes, w.RuntimeDir); err != nil {
+	own := askTenants(ctx, w.RuntimeDir)
+	if err := checkOnHost(homes, own); err != nil {
 		return nil, err
 	}
 	found, err := surveyAll(ctx, homes)
@@ -82,7 +83,7 @@ func Discover(ctx context.Context, w Wish) (*Discovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.choose(found); err != nil {
+	if err := d.choose(found, own); err != nil {
 		return nil, err
 	}
 	if err := d.checkClaims(found); err != nil {
@@ -104,12 +105,12 @@ func DiscoverVRID(ctx context.Context, w Wish) (*Discovery, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d, d.choose(found)
+	return d, d.choose(found, tenants{})
 }
 
 // choose takes the VRID of the group that has the addresses already, or the one that was
 // asked for, or one that nobody uses.
-func (d *Discovery) choose(found surveys) error {
+func (d *Discovery) choose(found surveys, own tenants) error {
 	group, err := found.group()
 	if err != nil {
 		return err
@@ -117,6 +118,8 @@ func (d *Discovery) choose(found surveys) error {
 	switch {
 	case group != nil:
 		return d.joinGroup(found, *group)
+	case d.stays(found, own):
+		return nil
 	case d.VRID != 0:
 		if s, r, used := found.stranger(d.VRID); used {
 			return fmt.Errorf("VRID %d is in use: %s; leave --vrid out for a free one%s", d.VRID, r.on(s), found.suggestion(d.Addresses[0]))
@@ -133,10 +136,39 @@ func (d *Discovery) choose(found surveys) error {
 	return nil
 }
 
+// stays has the server go on as it is, if its own agent has the addresses now and nobody
+// else uses their VRID. Its advertisements are not heard here.
+func (d *Discovery) stays(found surveys, own tenants) bool {
+	r := own.of(d.Addresses[0])
+	if r == nil || d.VRID != 0 && d.VRID != r.VRID {
+		return false
+	}
+	if s, a, used := found.stranger(r.VRID); used {
+		d.note("VRID %d, with which the agent of this server has the addresses, is in use: %s; so this is for another, on all servers", r.VRID, a.on(s))
+		return false
+	}
+	d.VRID = r.VRID
+	d.Why["vip.vrid"] = "the agent of this server has the addresses with it"
+	d.takeInterval(time.Duration(r.AdvertInterval), "the agent of this server")
+	d.note("what the vipd.toml of this server has besides, such as peers or [auth], is not in this one")
+	return true
+}
+
+// takeInterval takes over the advert interval of another, unless one was asked for.
+func (d *Discovery) takeInterval(interval time.Duration, whose string) {
+	if d.AdvertInterval == 0 && interval >= 10*time.Millisecond && interval != config.Default().VIPs[0].AdvertInterval {
+		d.AdvertInterval = interval
+		d.Why["vip.advert_interval"] = "that of " + whose
+	}
+}
+
 // joinGroup has the server join others, unless that would be a collision.
 func (d *Discovery) joinGroup(found surveys, group announced) error {
 	if d.VRID != 0 && d.VRID != group.vrid {
 		return fmt.Errorf("%s advertises the addresses with VRID %d: leave --vrid out to join it, or take another address", group.src, group.vrid)
+	}
+	if group.unicast {
+		return fmt.Errorf("%s advertises the addresses to its peers alone, with VRID %d: copy its vipd.toml here, which names them", group.src, group.vrid)
 	}
 	if s, r, used := found.stranger(group.vrid); used {
 		if _, joins := s.group(); !joins {
@@ -156,10 +188,7 @@ func (d *Discovery) join(a announced) {
 	if a.signed {
 		d.Why["vip.vrid"] += "; it signs them, so add the [auth] of its vipd.toml here"
 	}
-	if d.AdvertInterval == 0 && a.interval >= 10*time.Millisecond && a.interval != config.Default().VIPs[0].AdvertInterval {
-		d.AdvertInterval = a.interval
-		d.Why["vip.advert_interval"] = "that of " + a.src.String()
-	}
+	d.takeInterval(a.interval, a.src.String())
 }
 
 // checkClaims refuses addresses that another station has. The Active of a group that is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vip"
 	"github.com/vipd/vipd/vrrp"
@@ -87,7 +88,7 @@ func TestChoose(t *testing.T) {
 			}
 			d := newDiscovery(Wish{Addresses: addrs, VRID: tt.wish})
 			got := ""
-			if err := d.choose(tt.found); err != nil {
+			if err := d.choose(tt.found, tenants{}); err != nil {
 				got = err.Error()
 			} else {
 				got = fmt.Sprintf("%d: %s", d.VRID, d.Why["vip.vrid"])
@@ -99,6 +100,46 @@ func TestChoose(t *testing.T) {
 				t.Errorf("notes are %q, want %q", said, tt.note)
 			}
 		})
+	}
+}
+
+// The agent of this server does not hear itself: what it has is asked of it.
+func TestStays(t *testing.T) {
+	const notes = "what the vipd.toml of this server has besides, such as peers or [auth], is not in this one"
+	mine := tenants{routers: []control.Router{{VRID: 51, Addresses: []string{"198.51.100.100"}, AdvertInterval: control.Duration(time.Second), Holding: true}}}
+	for name, tt := range map[string]struct {
+		wish       uint8
+		found      surveys
+		want, note string
+	}{
+		"alone":        {0, surveys{seen4()}, "51, 1s: the agent of this server has the addresses with it", notes},
+		"asked for":    {51, surveys{seen4()}, "51, 1s: the agent of this server has the addresses with it", notes},
+		"another":      {52, surveys{seen4()}, "52, 0s: as asked for; nobody on eth0 was heard to use it (others heard: 0)", ""},
+		"with a rival": {0, surveys{seen4(heard(51, "198.51.100.12", "198.51.100.100"))}, "51, 0s: 198.51.100.12 advertises the addresses with it: this server joins", ""},
+		"in both":      {0, surveys{seen4(), seen6()}, "51, 1s: the agent of this server has the addresses with it", notes},
+		"of a stranger": {0, surveys{seen4(heard(51, "198.51.100.1", "198.51.100.200"))}, "100, 0s: nobody on eth0 was heard to use it (others heard: 1); all servers need the same",
+			"VRID 51, with which the agent of this server has the addresses, is in use: 198.51.100.1 advertises 198.51.100.200 with it on eth0; so this is for another, on all servers"},
+	} {
+		d := newDiscovery(Wish{Addresses: tt.found[0].addrs, VRID: tt.wish})
+		if err := d.choose(tt.found, mine); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := fmt.Sprintf("%d, %v: %s", d.VRID, d.AdvertInterval, d.Why["vip.vrid"]); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+		if said := strings.Join(d.Notes, "\n"); said != tt.note {
+			t.Errorf("%s: notes are %q", name, said)
+		}
+	}
+}
+
+// A group of unicast peers cannot be joined by what is heard of it.
+func TestUnicastGroup(t *testing.T) {
+	r := heard(51, "198.51.100.11", "198.51.100.100")
+	r.unicast = true
+	d := newDiscovery(Wish{Addresses: seen4().addrs})
+	if err := d.choose(surveys{seen4(r)}, tenants{}); err == nil || !strings.Contains(err.Error(), "copy its vipd.toml here") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -217,7 +258,7 @@ func TestCheckAgainst(t *testing.T) {
 		"2001:db8::11":                  "2001:db8::11 is this host's own address, on eth0",
 		"2001:db8::ffff:ffff:ffff:ffff": "",
 	} {
-		err := checkAgainst(t.Context(), netip.MustParseAddr(addr), "eth0", there, t.TempDir())
+		err := checkAgainst(netip.MustParseAddr(addr), "eth0", there, tenants{})
 		if (err != nil) != (want != "") || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", addr, err, want)
 		}

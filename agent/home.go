@@ -69,7 +69,7 @@ func interfaceFor(name string, addrs []netip.Addr) (*net.Interface, error) {
 
 // checkOnHost refuses addresses that are the host's own, and those that no host of a subnet
 // can have.
-func checkOnHost(ctx context.Context, homes []home, runtimeDir string) error {
+func checkOnHost(homes []home, own tenants) error {
 	all, err := net.Interfaces()
 	if err != nil {
 		return fmt.Errorf("list the interfaces of this host: %w", err)
@@ -81,7 +81,7 @@ func checkOnHost(ctx context.Context, homes []home, runtimeDir string) error {
 		}
 		for _, h := range homes {
 			for _, a := range h.addrs {
-				if err := checkAgainst(ctx, a, ifi.Name, subnets, runtimeDir); err != nil {
+				if err := checkAgainst(a, ifi.Name, subnets, own); err != nil {
 					return err
 				}
 			}
@@ -90,14 +90,17 @@ func checkOnHost(ctx context.Context, homes []home, runtimeDir string) error {
 	return nil
 }
 
+// elsewhere is for who has an address that another program has put on the host.
+const elsewhere = "if keepalived or kube-vip has put it there, use --from-keepalived or --from-kube-vip"
+
 // checkAgainst holds an address against those of an interface.
-func checkAgainst(ctx context.Context, a netip.Addr, name string, there []netip.Prefix, runtimeDir string) error {
+func checkAgainst(a netip.Addr, name string, there []netip.Prefix, own tenants) error {
 	for _, p := range there {
 		switch {
 		case p.Addr() == a && !p.IsSingleIP():
-			return fmt.Errorf("%s is this host's own address, on %s: a virtual IP is one that no host has; take a free one of its subnet", a, name)
-		case p.Addr() == a && !heldByAgent(ctx, a, runtimeDir):
-			return fmt.Errorf("%s is on this host already, on %s: take a free one; if keepalived or kube-vip has put it there, use --from-keepalived or --from-kube-vip", a, name)
+			return fmt.Errorf("%s is this host's own address, on %s: a virtual IP is one that no host has; take a free one of its subnet; %s", a, name, elsewhere)
+		case p.Addr() == a && own.of(a) == nil:
+			return fmt.Errorf("%s is on this host already, on %s, and was not put there by its agent%s: take a free one; %s", a, name, own.unasked(), elsewhere)
 		case p.Addr() != a && p.Contains(a) && a == p.Masked().Addr() && p.Bits() < a.BitLen()-1:
 			return fmt.Errorf("%s is the address of the subnet %s itself, on %s: take a free one of a host in it", a, p.Masked(), name)
 		case p.Contains(a) && a == broadcast(p):
@@ -107,14 +110,34 @@ func checkAgainst(ctx context.Context, a netip.Addr, name string, there []netip.
 	return nil
 }
 
-// heldByAgent asks whether the agent of this host has put an address there.
-func heldByAgent(ctx context.Context, a netip.Addr, runtimeDir string) bool {
+// tenants are the routers of this host's agent that hold their addresses.
+type tenants struct {
+	routers []control.Router
+	err     error // why the agent could not be asked
+}
+
+func askTenants(ctx context.Context, runtimeDir string) tenants {
 	ctx, cancel := context.WithTimeout(ctx, control.Timeout)
 	defer cancel()
 	s, err := control.NewClient(control.Socket(runtimeDir)).Status(ctx)
-	return err == nil && slices.ContainsFunc(s.Routers, func(r control.Router) bool {
-		return r.Holding && slices.Contains(r.Addresses, a.String())
-	})
+	return tenants{slices.DeleteFunc(s.Routers, func(r control.Router) bool { return !r.Holding || r.VRID == 0 }), err}
+}
+
+// of returns the router that has an address, or nil.
+func (t tenants) of(a netip.Addr) *control.Router {
+	i := slices.IndexFunc(t.routers, func(r control.Router) bool { return slices.Contains(r.Addresses, a.String()) })
+	if i < 0 {
+		return nil
+	}
+	return &t.routers[i]
+}
+
+// unasked says why it is not known what the agent has.
+func (t tenants) unasked() string {
+	if t.err == nil {
+		return ""
+	}
+	return fmt.Sprintf(", as far as can be known (%v)", t.err)
 }
 
 // broadcast returns the last address of an IPv4 subnet that has one for all its hosts.

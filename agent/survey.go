@@ -39,6 +39,7 @@ type announced struct {
 	addrs    []netip.Addr // none if it was not version 3
 	interval time.Duration
 	signed   bool
+	unicast  bool // not to the group
 }
 
 // surveys are those of the families that the addresses have.
@@ -96,7 +97,7 @@ func listen(ctx context.Context, ifi *net.Interface, f vrrp.Family) ([]announced
 	var heard []announced
 	for v := 1; v <= 255; v++ {
 		err := recv.Handle(uint8(v), func(d *transport.Datagram) {
-			a := announced{vrid: uint8(v), src: d.Src}
+			a := announced{vrid: uint8(v), src: d.Src, unicast: !d.Dst.IsMulticast()}
 			var p vrrp.Packet
 			if n, why := p.Parse(f, d.Payload); why == vrrp.Accepted {
 				a.addrs, a.interval, a.signed = p.Addrs, p.Interval, n < len(d.Payload)

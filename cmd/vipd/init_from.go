@@ -46,7 +46,8 @@ func (in *initFlags) translate(cmd *cobra.Command) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := chooseVRIDs(cmd.Context(), plan); err != nil {
+	found, err := chooseVRIDs(cmd.Context(), plan)
+	if err != nil {
 		return nil, err
 	}
 	var here config.Draft
@@ -58,6 +59,9 @@ func (in *initFlags) translate(cmd *cobra.Command) ([]byte, error) {
 	}
 	for _, n := range plan.Notes {
 		fmt.Fprintln(cmd.ErrOrStderr(), n)
+	}
+	for _, n := range found {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note: "+n)
 	}
 	return text, nil
 }
@@ -83,8 +87,9 @@ func (in *initFlags) plan(cmd *cobra.Command) (*migrate.Plan, error) {
 	return plan, nil
 }
 
-// chooseVRIDs finds a VRID where the source has none, as for a new setup.
-func chooseVRIDs(ctx context.Context, plan *migrate.Plan) error {
+// chooseVRIDs finds a VRID where the source has none, as for a new setup, and returns what
+// there is to be said of it.
+func chooseVRIDs(ctx context.Context, plan *migrate.Plan) (found []string, err error) {
 	for i := range plan.VIPs {
 		v := &plan.VIPs[i]
 		if !v.NeedsVRID() {
@@ -92,9 +97,10 @@ func chooseVRIDs(ctx context.Context, plan *migrate.Plan) error {
 		}
 		draft, err := agent.DiscoverVRID(ctx, agent.Wish{Addresses: v.Addresses, Interface: v.Interface})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		v.Choose(draft.VRID, draft.AdvertInterval, draft.Why["vip.vrid"])
+		found = append(found, draft.Notes...)
 	}
-	return nil
+	return found, nil
 }

@@ -114,7 +114,7 @@ func TestInitAmongNeighbours(t *testing.T) {
 			"198.51.100.11 advertises 198.51.100.100 with VRID 51, but fe80::"},
 		{"a group without one of its addresses", fresh, "--address 198.51.100.100 --address 198.51.100.10", "", "198.51.100.11 advertises 198.51.100.100 with VRID 51 as one virtual router"},
 		{"a group that is not heard", deaf, "--address 198.51.100.100", "", "198.51.100.100 is taken: " + active + " on eth0 answers for it; "},
-		{"on the Active itself", holder, "--address 198.51.100.100", "\naddresses = [\"198.51.100.100\"]\n", ""},
+		{"on the Active itself", holder, "--address 198.51.100.100", "# the agent of this server has the addresses with it\nvrid = 51\n", ""},
 
 		{"a VRID that is free", fresh, "--vrid 9 --address 198.51.100.10", "# as asked for; nobody on eth0 was heard to use it (others heard: 2)\nvrid = 9\n", ""},
 		{"a VRID that is taken", fresh, "--vrid 77 --address 198.51.100.10", "", "VRID 77 is in use: 198.51.100.11 advertises 198.51.100.200 with it on eth0; leave --vrid out for a free one (such as 10)"},
