@@ -29,10 +29,13 @@ func routerID(b *config.BGP, virtual []netip.Addr, before netip.Addr) (netip.Add
 	return chooseID(before, ways, own, virtual)
 }
 
-// chooseID prefers what the id was, then an address that leads somewhere: a bridge for
-// containers has the same one on every node.
+// chooseID prefers what the id was since the boot, though its interface may be down now, then
+// an address that leads somewhere: a bridge for containers has the same one on every node.
 func chooseID(before netip.Addr, ways, own, virtual []netip.Addr) (netip.Addr, error) {
-	for _, a := range slices.Concat([]netip.Addr{before}, ways, own) {
+	if before.IsValid() && !slices.Contains(virtual, before) {
+		return before, nil
+	}
+	for _, a := range slices.Concat(ways, own) {
 		if slices.Contains(own, a) && !slices.Contains(virtual, a) {
 			return a, nil
 		}

@@ -24,7 +24,8 @@ func TestRouterID(t *testing.T) {
 		"no IPv4 router":         {none, list(none, none, node), list(bridge, node), nil, node},
 		"no way at all":          {none, list(none, none), list(node, bridge), nil, node},
 		"what it was":            {second, list(node), list(bridge, node, second), nil, second},
-		"what it was has gone":   {second, list(node), list(bridge, node), nil, node},
+		"what it was is down":    {second, list(node), list(bridge, node), nil, second},
+		"what it was is a VIP":   {vip4, list(node), list(bridge, node), list(vip4), node},
 		"by way of a VIP":        {none, list(vip4), list(vip4, node), list(vip4), node},
 		"there is nothing to be": {none, list(none), nil, nil, none},
 	} {

@@ -384,7 +384,7 @@ func (a *Agent) adjustRouting() {
 	case a.routing == nil:
 	case a.cfg.BGP == nil:
 		a.routing.speaker.Configure(bgp.Config{})
-		a.routing.configured = false
+		a.routing.configured, a.routing.why = false, ""
 	default:
 		for _, v := range a.cfg.VIPs {
 			for _, s := range shares(v) {

@@ -138,6 +138,9 @@ func (t *talk) handle(m message) error {
 		t.malformed()
 	case m.kind == typeRefresh:
 		t.asked = true
+		if time.Since(t.refreshed) < refreshLeast {
+			return nil // the next look answers
+		}
 		return t.sync()
 	case m.kind == typeOpen:
 		return &Error{Code: codeFSM, Words: "it sent a second OPEN"}

@@ -107,6 +107,22 @@ func (k *Kept) adopt(x *session) (*talk, error) {
 	return t, nil
 }
 
+// end tells the router that the session ends, and ends it, whoever else has the connection
+// open: until then the router would refuse another one.
+func (k *Kept) end() {
+	defer k.drop()
+	c, err := net.FileConn(k.File)
+	if err != nil {
+		return // it is none any more
+	}
+	defer c.Close()
+	_ = c.SetWriteDeadline(time.Now().Add(writeTime)) // without one, little is written
+	_, _ = c.Write((&Error{Code: codeCease, Subcode: ceaseConfigured}).marshal())
+	if c, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+	}
+}
+
 // drop closes the file. The connection ends with it, unless it was adopted.
 func (k *Kept) drop() {
 	if k.File != nil {

@@ -1,8 +1,16 @@
 package bgp
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/vrrp"
 )
@@ -43,5 +51,41 @@ func TestKeptFits(t *testing.T) {
 	}
 	if (&Kept{}).fits(cfg, &sealed) {
 		t.Error("terms that are not known fit")
+	}
+}
+
+// TestKeptUnfit: a router is told that a session does not go on, whoever else has it open,
+// before another one is tried.
+func TestKeptUnfit(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, router := os.NewFile(uintptr(fds[0]), "kept"), os.NewFile(uintptr(fds[1]), "router")
+	defer router.Close()
+	store, err := unix.Dup(fds[0]) // as systemd's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(store)
+	told := make(chan []byte, 1)
+	dial := func(context.Context, *Peer) (net.Conn, error) {
+		b, _ := io.ReadAll(router) // until its end
+		told <- b
+		return nil, errors.New("not here")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p := testPeer()
+	p.Retry = time.Hour
+	s := NewSpeaker(ctx, dial, []*Kept{{File: file, Peer: p.Address}}, func(Event) {})
+	defer func() { cancel(); s.Close() }()
+	s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+	select {
+	case b := <-told:
+		if want := (&Error{Code: codeCease, Subcode: ceaseConfigured}).marshal(); !bytes.Equal(b, want) {
+			t.Errorf("the router was told %x, want %x", b, want)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the connection does not end")
 	}
 }

@@ -244,11 +244,12 @@ func (x *session) once(ctx context.Context) error {
 	return t.established(nil)
 }
 
-// disagrees reports whether the two ends got to speak and do not get along.
+// disagrees reports whether the two ends got to speak and do not get along. One that is
+// silent may still be starting.
 func disagrees(err error) bool {
 	var ours *Error
 	var theirs *received
-	return errors.As(err, &ours) || errors.As(err, &theirs)
+	return errors.As(err, &ours) && ours.Code != codeHold || errors.As(err, &theirs)
 }
 
 // longer doubles the wait for the next attempt with each failure.
@@ -274,8 +275,9 @@ func (x *session) failed(err error) time.Duration {
 		x.unfit = 0
 	} else {
 		x.state.Counters.Failed[failureOf(err)]++
-		if disagrees(err) {
-			x.unfit++
+		x.unfit++
+		if !disagrees(err) {
+			x.unfit = 0 // it may be starting anew, mended
 		}
 	}
 	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)

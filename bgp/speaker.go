@@ -61,6 +61,7 @@ func (s *Speaker) Configure(cfg Config) {
 	s.cfg = cfg
 	old := s.sessions
 	s.sessions = nil
+	s.kept = slices.DeleteFunc(s.kept, s.endUnfit)
 	for _, p := range cfg.Peers {
 		i := slices.IndexFunc(old, func(x *session) bool { return same && x.goesOn(&p) })
 		if i >= 0 {
@@ -83,6 +84,15 @@ func (s *Speaker) Configure(cfg Config) {
 		k.drop()
 	}
 	s.kept = nil
+}
+
+// endUnfit ends what a predecessor kept of a session if no peer can go on with it.
+func (s *Speaker) endUnfit(k *Kept) bool {
+	if slices.ContainsFunc(s.cfg.Peers, func(p Peer) bool { return k.fits(s.cfg, &p) }) {
+		return false
+	}
+	k.end()
+	return true
 }
 
 // start runs a session, with what a predecessor kept of it. The caller holds s.mu.

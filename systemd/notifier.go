@@ -73,8 +73,9 @@ func (n *Notifier) Forget(name string) error { return n.notify("FDSTOREREMOVE=1\
 func Inherited() map[string]*os.File {
 	files := make(map[string]*os.File)
 	for _, f := range activation.Files(true) {
-		if older := files[f.Name()]; older != nil {
-			older.Close() // a start that failed left it
+		if files[f.Name()] != nil {
+			f.Close() // systemd has the newest first: nobody spoke on this one any more
+			continue
 		}
 		files[f.Name()] = f
 	}

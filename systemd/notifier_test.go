@@ -119,15 +119,15 @@ func TestWatchdogInterval(t *testing.T) {
 	}
 }
 
-// TestInheritedTwice: of two files of one name the newer is taken, and the older closed, for
-// it is a connection that would stay open.
+// TestInheritedTwice: of two files of one name the newer is taken, which systemd puts first,
+// and the older closed, for it is a connection that would stay open.
 func TestInheritedTwice(t *testing.T) {
 	if os.Getenv("LISTEN_FDS") != "" {
 		files := Inherited()
-		if f := files["bgp"]; len(files) != 1 || f == nil || f.Fd() != 4 {
+		if f := files["bgp"]; len(files) != 1 || f == nil || f.Fd() != 3 {
 			t.Fatalf("it has %v", files)
 		}
-		if _, err := unix.FcntlInt(3, unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
+		if _, err := unix.FcntlInt(4, unix.F_GETFD, 0); !errors.Is(err, unix.EBADF) {
 			t.Fatal("the older is open")
 		}
 		return
