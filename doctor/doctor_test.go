@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/k3s"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -307,6 +308,19 @@ func TestTwoHolders(t *testing.T) {
 	r := f.examine(t, Options{Listen: listen, Root: true})
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "vip-elsewhere" })
 	if i < 0 || !strings.Contains(r.Findings[i].Remedy, "protocol 112") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
+// The command that adds an address to the certificate keeps those that it has.
+func TestCertificateKeepsItsNames(t *testing.T) {
+	f := healthy()
+	f.files[configPath] = strings.Replace(soundConfig, `"]`, `", "198.51.100.101"]`, 1)
+	f.files[k3s.DropIn] = "tls-san+:\n- k3s.example\n"
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "certificate-lacks-vip" })
+	if i < 0 || !strings.HasSuffix(r.Findings[i].Evidence, "does not name 198.51.100.101") ||
+		!strings.Contains(r.Findings[i].Remedy, `'tls-san+:\n- "k3s.example"\n- "198.51.100.100"\n- "198.51.100.101"\n'`) {
 		t.Errorf("%+v", r.Findings)
 	}
 }
