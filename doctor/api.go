@@ -40,16 +40,23 @@ func checkCredentials(ctx context.Context, p *patient) ([]Finding, error) {
 		list = append(list, p.checkIdentity(ctx, c)...)
 	}
 	if cfg.Auth != nil {
-		if here := readable(cfg.Auth); len(here.Keys) > 0 {
-			if _, err := p.Secrets.Keys(here); err != nil {
-				list = append(list, found("auth-key-unusable", "auth", err.Error(), "docs/security.md tells how keys are made"))
-			}
-			for _, k := range here.Keys {
-				list = append(list, p.checkReadable(ctx, "auth-key-unusable", "auth", k.File)...)
-			}
-		}
+		list = append(list, p.checkKeys(ctx, readable(cfg.Auth))...)
 	}
 	return list, nil
+}
+
+func (p *patient) checkKeys(ctx context.Context, auth *config.Auth) []Finding {
+	if len(auth.Keys) == 0 {
+		return nil
+	}
+	if _, err := p.Secrets.Keys(auth); err != nil {
+		return []Finding{found("auth-key-unusable", "auth", err.Error(), "docs/security.md tells how keys are made")}
+	}
+	var list []Finding
+	for _, k := range auth.Keys {
+		list = append(list, p.checkReadable(ctx, "auth-key-unusable", "auth", k.File)...)
+	}
+	return list
 }
 
 func (p *patient) checkIdentity(ctx context.Context, c health.Check) []Finding {

@@ -344,6 +344,24 @@ func TestUnreadableForTheAgent(t *testing.T) {
 	}
 }
 
+// Of a key that is not there it is not said that root can read it.
+func TestMissingKey(t *testing.T) {
+	f := healthy()
+	f.files[configPath] = authConfig
+	f.keys = &fs.PathError{Op: "open", Path: "/etc/vipd/keys/1", Err: fs.ErrNotExist}
+	f.hidden = map[string]string{"/etc/vipd/keys/1": "No such file or directory"}
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	var said []string
+	for _, f := range r.Findings {
+		if f.ID == "auth-key-unusable" {
+			said = append(said, f.Evidence)
+		}
+	}
+	if !slices.Equal(said, []string{f.keys.Error()}) {
+		t.Errorf("%q", said)
+	}
+}
+
 // The Active of a cluster that has just been set up has heard nobody, which is as it should be.
 func TestActiveFromTheStart(t *testing.T) {
 	f := healthy()
