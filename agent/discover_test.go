@@ -278,6 +278,8 @@ func TestFindK3s(t *testing.T) {
 		{"the usual", map[string]string{"etc/systemd/system/k3s.service": unit + "--data-dir /var/lib/rancher/k3s/ --https-listen-port 6443" + named}, config.Draft{}, nil},
 		{"without the VIP in its certificate", map[string]string{"etc/systemd/system/k3s.service": unit},
 			config.Draft{}, []string{`K3s was not told to name 198.51.100.100 in its certificate (--tls-san); unless that has it already, on each server: mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "198.51.100.100"\n' > /etc/rancher/k3s/config.yaml.d/vipd.yaml && systemctl stop k3s && k3s certificate rotate && systemctl start k3s`}},
+		{"with another VIP in its certificate", map[string]string{"etc/systemd/system/k3s.service": unit, "etc/rancher/k3s/config.yaml.d/vipd.yaml": "tls-san+:\n- 198.51.100.99\n"},
+			config.Draft{}, []string{`K3s was not told to name 198.51.100.100 in its certificate (--tls-san); unless that has it already, on each server: mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "198.51.100.99"\n- "198.51.100.100"\n' > /etc/rancher`}},
 		{"another place", map[string]string{
 			"usr/lib/systemd/system/k3s-lab.service": unit + "-d /srv/k3s" + named, "etc/rancher/k3s/config.yaml": "https-listen-port: 443\n",
 		}, config.Draft{

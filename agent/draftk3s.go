@@ -72,5 +72,5 @@ func adviseSAN(setup k3s.Setup, addrs []netip.Addr) []string {
 		return []string{"give K3s" + flags + ", or its certificate does not name the VIP"}
 	}
 	return []string{fmt.Sprintf("K3s was not told to name %s in its certificate (--tls-san); unless that has it already, on each server: %s && systemctl stop %[3]s && k3s certificate rotate && systemctl start %[3]s",
-		addresses(missing), k3s.AddSAN(missing), strings.TrimSuffix(setup.Unit, ".service"))}
+		addresses(missing), k3s.AddSAN(setup.InDropIn, addrs), strings.TrimSuffix(setup.Unit, ".service"))}
 }

@@ -40,16 +40,23 @@ func checkCredentials(ctx context.Context, p *patient) ([]Finding, error) {
 		list = append(list, p.checkIdentity(ctx, c)...)
 	}
 	if cfg.Auth != nil {
-		if here := readable(cfg.Auth); len(here.Keys) > 0 {
-			if _, err := p.Secrets.Keys(here); err != nil {
-				list = append(list, found("auth-key-unusable", "auth", err.Error(), "docs/security.md tells how keys are made"))
-			}
-			for _, k := range here.Keys {
-				list = append(list, p.checkReadable(ctx, "auth-key-unusable", "auth", k.File)...)
-			}
-		}
+		list = append(list, p.checkKeys(ctx, readable(cfg.Auth))...)
 	}
 	return list, nil
+}
+
+func (p *patient) checkKeys(ctx context.Context, auth *config.Auth) []Finding {
+	if len(auth.Keys) == 0 {
+		return nil
+	}
+	if _, err := p.Secrets.Keys(auth); err != nil {
+		return []Finding{found("auth-key-unusable", "auth", err.Error(), "docs/security.md tells how keys are made")}
+	}
+	var list []Finding
+	for _, k := range auth.Keys {
+		list = append(list, p.checkReadable(ctx, "auth-key-unusable", "auth", k.File)...)
+	}
+	return list
 }
 
 func (p *patient) checkIdentity(ctx context.Context, c health.Check) []Finding {
@@ -223,22 +230,24 @@ func checkCertificate(ctx context.Context, p *patient) ([]Finding, error) {
 
 func (p *patient) judgeCertificate(subject string, cert *x509.Certificate, vips []config.VIP) []Finding {
 	var (
-		missing []netip.Addr
-		names   []string
+		all     []netip.Addr
+		missing []string
 	)
 	known := ""
 	for _, v := range vips {
+		all = append(all, v.Addresses...)
 		for _, a := range v.Addresses {
 			if cert.VerifyHostname(a.String()) != nil {
-				missing, names = append(missing, a), append(names, a.String())
+				missing = append(missing, a.String())
 				known += p.wanted(a)
 			}
 		}
 	}
 	var list []Finding
 	if len(missing) > 0 {
-		list = append(list, found("certificate-lacks-vip", subject, "the API server's certificate does not name "+strings.Join(names, ", ")+known,
-			fmt.Sprintf("on each server: %s (the same as --tls-san), then %s", k3s.AddSAN(missing), rotate)))
+		add := k3s.AddSAN(p.k3sOptions(k3s.DropIn)["tls-san"], all)
+		list = append(list, found("certificate-lacks-vip", subject, "the API server's certificate does not name "+strings.Join(missing, ", ")+known,
+			fmt.Sprintf("on each server: %s (the same as --tls-san), then %s", add, rotate)))
 	}
 	if left := time.Until(cert.NotAfter); left < soon {
 		list = append(list, found("certificate-expiring", subject, "the API server's certificate ends on "+day(cert.NotAfter), "systemctl restart k3s"))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/k3s"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -311,6 +312,19 @@ func TestTwoHolders(t *testing.T) {
 	}
 }
 
+// The command that adds an address to the certificate keeps those that it has.
+func TestCertificateKeepsItsNames(t *testing.T) {
+	f := healthy()
+	f.files[configPath] = strings.Replace(soundConfig, `"]`, `", "198.51.100.101"]`, 1)
+	f.files[k3s.DropIn] = "tls-san+:\n- k3s.example\n"
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == "certificate-lacks-vip" })
+	if i < 0 || !strings.HasSuffix(r.Findings[i].Evidence, "does not name 198.51.100.101") ||
+		!strings.Contains(r.Findings[i].Remedy, `'tls-san+:\n- "k3s.example"\n- "198.51.100.100"\n- "198.51.100.101"\n'`) {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // What root can read and the agent cannot is found, and asked of each file.
 func TestUnreadableForTheAgent(t *testing.T) {
 	for _, path := range []string{"/k3s/tls/client-ca.crt", "/k3s/tls/client.crt", "/k3s/tls/client.key", "/etc/vipd/keys/1"} {
@@ -327,6 +341,24 @@ func TestUnreadableForTheAgent(t *testing.T) {
 		if i < 0 || !strings.Contains(r.Findings[i].Evidence, path+", and the agent cannot (process 7): Permission denied") {
 			t.Errorf("%s: %+v", path, r.Findings)
 		}
+	}
+}
+
+// Of a key that is not there it is not said that root can read it.
+func TestMissingKey(t *testing.T) {
+	f := healthy()
+	f.files[configPath] = authConfig
+	f.keys = &fs.PathError{Op: "open", Path: "/etc/vipd/keys/1", Err: fs.ErrNotExist}
+	f.hidden = map[string]string{"/etc/vipd/keys/1": "No such file or directory"}
+	r := f.examine(t, Options{Listen: listen, Root: true})
+	var said []string
+	for _, f := range r.Findings {
+		if f.ID == "auth-key-unusable" {
+			said = append(said, f.Evidence)
+		}
+	}
+	if !slices.Equal(said, []string{f.keys.Error()}) {
+		t.Errorf("%q", said)
 	}
 }
 

@@ -3,6 +3,7 @@ package k3s
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -76,12 +77,27 @@ func (o Options) Then(later Options) Options {
 	return all
 }
 
+// DropIn is the file that the command of AddSAN writes.
+const DropIn = "/etc/rancher/k3s/config.yaml.d/vipd.yaml"
+
 // AddSAN is a command that has K3s name addresses in its certificate from its next
-// "k3s certificate rotate" on, whatever else it is told.
-func AddSAN(addrs []netip.Addr) string {
-	var lines strings.Builder
+// "k3s certificate rotate" on, whatever else it is told. The command replaces DropIn, so
+// before are the names which that has, and addrs those of all VIPs.
+func AddSAN(before []string, addrs []netip.Addr) string {
+	names := slices.DeleteFunc(slices.Clone(before), strange)
 	for _, a := range addrs {
-		fmt.Fprintf(&lines, `- "%s"\n`, a)
+		if !slices.Contains(names, a.String()) {
+			names = append(names, a.String())
+		}
 	}
-	return fmt.Sprintf(`mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n%s' > /etc/rancher/k3s/config.yaml.d/vipd.yaml`, lines.String())
+	var lines strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&lines, `- "%s"\n`, n)
+	}
+	return fmt.Sprintf(`mkdir -p %s && printf 'tls-san+:\n%s' > %s`, path.Dir(DropIn), lines.String(), DropIn)
+}
+
+// strange tells whether something is no name for a certificate: a shell might take it for more.
+func strange(name string) bool {
+	return name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:*_-") != ""
 }

@@ -19,7 +19,9 @@ type Setup struct {
 	Others []string
 
 	DataDir, Port Found
-	sans          []string
+	// InDropIn are the names for the certificate in the file that AddSAN writes.
+	InDropIn []string
+	sans     []string
 }
 
 // Found is a value, and where it was found.
@@ -64,6 +66,9 @@ func Look(root fs.FS) (Setup, error) {
 			continue
 		}
 		s.note("/"+file, options)
+		if "/"+file == DropIn {
+			s.InDropIn = Options{}.Then(options)["tls-san"]
+		}
 	}
 	s.noteFlags(u.name, flags)
 	return s, errors.Join(h.errs...)

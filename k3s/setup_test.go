@@ -103,6 +103,20 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// The command replaces the file, so it says again what that has.
+func TestAddSAN(t *testing.T) {
+	root := fstest.MapFS{DropIn[1:]: {Data: []byte("tls-san+:\n- 192.0.2.100\n- \"*.k3s.example\"\n- \"'; reboot #\"\n-\n")}}
+	s, err := Look(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := AddSAN(s.InDropIn, []netip.Addr{netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")})
+	want := `mkdir -p /etc/rancher/k3s/config.yaml.d && printf 'tls-san+:\n- "192.0.2.100"\n- "*.k3s.example"\n- "2001:db8::100"\n' > /etc/rancher/k3s/config.yaml.d/vipd.yaml`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestWords(t *testing.T) {
 	got := words(`a 'b c'  "d 'e'" f\ g '' "h"i`)
 	if want := []string{"a", "b c", "d 'e'", "f g", "", "hi"}; !slices.Equal(got, want) {

@@ -25,7 +25,7 @@ const (
 // remediesOfBGP are the settings of BGP that have no place in vipd.toml.
 var remediesOfBGP = []remedy{
 	{"bgp_sourceif", "vipd connects from the address that the kernel chooses: where that is the wrong one, write source into the [[bgp.peer]]"},
-	{"bgp_routerinterface", "vipd's router id is the server's first IPv4 address: where another is wanted, write router_id into [bgp]"},
+	{"bgp_routerinterface", "vipd's router id is the server's IPv4 address on the way to a peer or to the default route, kept over restarts: where another is wanted, write router_id into [bgp]"},
 	{"zebra_*", "vipd does not speak to zebra: it announces to the routers itself"},
 }
 
@@ -149,7 +149,7 @@ func ownAddress(s string) (netip.Addr, bool) {
 }
 
 func (s *speaker) routerID() {
-	a, ok := s.own("bgp_routerid", "its router id is the server's first IPv4 address")
+	a, ok := s.own("bgp_routerid", "its router id is the server's IPv4 address on the way to a peer or to the default route, kept over restarts")
 	if !ok {
 		return
 	}

@@ -47,10 +47,19 @@ func hooks(cfg *config.Config) string {
 // cannot be read may be bad, so that is a failure too.
 func secrets(path string, cfg *config.Config) error {
 	err := errors.Join(readKeys(cfg.Auth), readPasswords(cfg.BGP))
-	if errors.Is(err, fs.ErrPermission) {
+	if forbidden(err) {
 		return fmt.Errorf("%s is valid, but not everybody may read the keys and passwords that it names: check them as root\n%w", path, err)
 	}
 	return err
+}
+
+// forbidden tells whether want of permission is all that is wrong.
+func forbidden(err error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return !slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return !forbidden(e) })
 }
 
 // readKeys reads the keys that can be read here: systemd gives credentials to the

@@ -56,7 +56,11 @@ func clone(from, to string) error {
 func TestOrdinaryUser(t *testing.T) {
 	dir, vipd := ordinary(t)
 	const auth = good + "[auth]\nactive_key = 1\nkeys = [{ id = 1, file = \"/DIR/closed/key\" }]\n"
-	for name, text := range map[string]string{"good.toml": good, "closed.toml": good, "auth.toml": strings.ReplaceAll(auth, "/DIR", dir)} {
+	both := strings.Replace(auth, " }]", " }, { id = 2, file = \"/DIR/missing\" }]", 1)
+	for name, text := range map[string]string{
+		"good.toml": good, "closed.toml": good,
+		"auth.toml": strings.ReplaceAll(auth, "/DIR", dir), "both.toml": strings.ReplaceAll(both, "/DIR", dir),
+	} {
 		mode := os.FileMode(0o644)
 		if name == "closed.toml" {
 			mode = 0
@@ -76,6 +80,9 @@ func TestOrdinaryUser(t *testing.T) {
 		"check --config auth.toml": {1, "",
 			"vipd: auth.toml is valid, but not everybody may read the keys and passwords that it names: check them as root\n" +
 				"reading key 1 (" + dir + "/closed/key): open " + dir + "/closed/key: permission denied\n"},
+		"check --config both.toml": {1, "",
+			"vipd: reading key 1 (" + dir + "/closed/key): open " + dir + "/closed/key: permission denied\n" +
+				"reading key 2 (" + dir + "/missing): open " + dir + "/missing: no such file or directory\n"},
 		"status --runtime-dir closed":  {1, "", socket},
 		"history --runtime-dir closed": {1, "", socket},
 		"drain --runtime-dir closed":   {1, "", socket},
