@@ -34,10 +34,9 @@ func TestSmoke(t *testing.T) {
 	for name, v := range map[string]variant{
 		"API killed":                {auth: true},
 		"node death":                {ipv6: true, unicast: true},
-		"drain and resume, 1 times": {many: true, ipv6: true, auth: true},
+		"drain and resume, 1 times": {ipv6: true, auth: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			i := slices.IndexFunc(all, func(f fault) bool { return f.name == name })
 			if i < 0 {
 				t.Fatal("there is no such fault")
@@ -60,7 +59,7 @@ func TestSmoke(t *testing.T) {
 // those who note what the kernels tell, and many handshakes are in flight at any instant.
 // The table excuses none of that.
 func excused(s sample) sample {
-	const busy = 50 * time.Millisecond
+	const busy = 20 * time.Millisecond
 	if s.Noise < busy {
 		return s
 	}
