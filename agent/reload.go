@@ -73,8 +73,8 @@ func (a *Agent) apply(cfg *config.Config, keys *auth) (string, error) {
 		a.adjust(s, keys)
 	}
 	a.adjustRouting()
-	return fmt.Sprintf("reloaded (VIPs unchanged: %d, changed: %d, added: %d, removed: %d)%s",
-		len(diff.Unchanged), len(diff.Changed), len(diff.Added), len(diff.Removed), a.routingLags()), nil
+	return fmt.Sprintf("reloaded (VIPs unchanged: %d, changed: %d, added: %d, removed: %d)",
+		len(diff.Unchanged), len(diff.Changed), len(diff.Added), len(diff.Removed)) + a.routingLags(), nil
 }
 
 // adopt makes a configuration the agent's and returns the routers that
