@@ -201,8 +201,9 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// installs is how long a router may take to put another route into its kernel: FRR takes 60 ms.
-const installs = 70 * time.Millisecond
+// installs is how long a router may take to put another route into its kernel, where FRR
+// takes 60 ms, after it has looked at its own timer late, as on a busy host: 70 ms were seen.
+const installs = 200 * time.Millisecond
 
 // TestNodeDies: the hold time is what a node's death costs.
 func TestNodeDies(t *testing.T) {
