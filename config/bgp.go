@@ -287,7 +287,7 @@ func checkBGPPeer(t value, p BGPPeer, internal bool) {
 		t.failKey("source", "%s is %s, and the peer's address is not: write one of the same family", p.Source, vrrp.FamilyOf(p.Source))
 	}
 	if p.Keepalive > p.HoldTime/3 {
-		t.failKey("keepalive", "%s is more than a third of hold_time, %s: choose less, or leave it out", spell(p.Keepalive), spell(p.HoldTime))
+		t.failKey("keepalive", "%s is more than a third of hold_time, %s: choose less, or leave it out", Spell(p.Keepalive), Spell(p.HoldTime))
 	}
 	if p.WorseBy == WorseByPreference && !internal {
 		t.failKey("worse_by", "\"local-preference\" is not sent to external peers: choose \"as-path\" or \"med\"")
@@ -385,7 +385,7 @@ func readHoldTime(v value, p *BGPPeer) {
 		return
 	}
 	if whole := d.Truncate(time.Second); whole != d {
-		v.fail("%s is not a whole number of seconds, the unit on the wire: write %q", spell(d), spell(whole))
+		v.fail("%s is not a whole number of seconds, the unit on the wire: write %q", Spell(d), Spell(whole))
 		return
 	}
 	p.HoldTime = d

@@ -311,7 +311,7 @@ func readReadyTimeout(v value, c *Check) {
 		return
 	}
 	if d <= etcdWait {
-		v.fail("%s is too short: choose more than %s, for that long K3s takes to answer when etcd fails", spell(d), spell(etcdWait))
+		v.fail("%s is too short: choose more than %s, for that long K3s takes to answer when etcd fails", Spell(d), Spell(etcdWait))
 		return
 	}
 	c.ReadyTimeout = d

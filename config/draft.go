@@ -63,7 +63,7 @@ func (d Draft) Render() ([]byte, error) {
 	b.number("vip", "vrid", d.VRID)
 	b.number("vip", "priority", d.Priority)
 	if d.AdvertInterval != 0 {
-		b.text("vip", "advert_interval", spell(d.AdvertInterval))
+		b.text("vip", "advert_interval", Spell(d.AdvertInterval))
 	}
 	b.addresses("vip", "peers", d.Peers)
 	d.renderBGP(b)

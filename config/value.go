@@ -167,16 +167,16 @@ func (v value) duration(into *time.Duration, lo, hi time.Duration) bool {
 	}
 	s, ok := v.data.(string)
 	if !ok {
-		v.fail("is %s: write a string such as %q", v.kind(), spell(*into))
+		v.fail("is %s: write a string such as %q", v.kind(), Spell(*into))
 		return false
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil {
-		v.fail("%q is not a duration: write a number and a unit (ms, s, m), such as %q", s, spell(*into))
+		v.fail("%q is not a duration: write a number and a unit (ms, s, m), such as %q", s, Spell(*into))
 		return false
 	}
 	if d < lo || d > hi {
-		v.fail("%s is out of range: choose %s to %s", s, spell(lo), spell(hi))
+		v.fail("%s is out of range: choose %s to %s", s, Spell(lo), Spell(hi))
 		return false
 	}
 	*into = d
@@ -208,13 +208,13 @@ func withUnit(n string, lo, hi, example time.Duration) string {
 		}
 	}
 	if len(choices) == 0 {
-		return fmt.Sprintf("a string such as %q", spell(example))
+		return fmt.Sprintf("a string such as %q", Spell(example))
 	}
 	return strings.Join(choices, " or ")
 }
 
-// spell writes d as an operator would: "1m", not "1m0s".
-func spell(d time.Duration) string {
+// Spell writes d as an operator would: "1m", not "1m0s".
+func Spell(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

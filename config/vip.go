@@ -194,7 +194,7 @@ func readAdvertInterval(v value, vip *VIP) {
 		return
 	}
 	if below := d.Truncate(vrrp.MinInterval); below != d {
-		v.fail("%s is not a multiple of 10ms, the unit on the wire: write %q or %q", spell(d), spell(below), spell(below+vrrp.MinInterval))
+		v.fail("%s is not a multiple of 10ms, the unit on the wire: write %q or %q", Spell(d), Spell(below), Spell(below+vrrp.MinInterval))
 		return
 	}
 	vip.AdvertInterval = d

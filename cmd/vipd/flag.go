@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/pflag"
+
+	"github.com/vipd/vipd/config"
 )
 
 // number is the value of a flag: a whole number. Left out it is 0, which it cannot be
@@ -52,7 +54,7 @@ func (s span) String() string {
 	if s.into == nil || *s.into == 0 {
 		return ""
 	}
-	return brief(*s.into)
+	return config.Spell(*s.into)
 }
 
 // Type is what the help calls it.
@@ -62,7 +64,7 @@ func (span) Type() string { return "duration" }
 func (s span) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < s.min || d > s.max || s.step > 0 && d%s.step != 0 {
-		return fmt.Errorf("choose a time with its unit from %s to %s%s", brief(s.min), brief(s.max), s.steps())
+		return fmt.Errorf("choose a time with its unit from %s to %s%s", config.Spell(s.min), config.Spell(s.max), s.steps())
 	}
 	*s.into = d
 	return nil
@@ -72,19 +74,7 @@ func (s span) steps() string {
 	if s.step == 0 {
 		return ""
 	}
-	return ", in steps of " + brief(s.step)
-}
-
-// brief writes a duration as people do: 3m, not 3m0s.
-func brief(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return ", in steps of " + config.Spell(s.step)
 }
 
 // filled is the value of a flag that is not empty: one that is comes of a variable of a
