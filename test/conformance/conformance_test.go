@@ -50,6 +50,9 @@ func start(t *testing.T, servers int, config func(*cluster.Server) string) *clus
 		t.Fatal(err)
 	}
 	until(t, "the first server to hold the VIP", func() error { return is(c.Servers[0], "Active") })
+	if err := c.Settled(ctx); err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
@@ -223,4 +226,15 @@ func kill(t *testing.T, s *cluster.Server) {
 	t.Helper()
 	must(t, s.SignalAgent(syscall.SIGKILL))
 	_ = s.AwaitAgent(t.Context()) // killed: that is its error
+}
+
+// moved counts the changes of state in a cluster. Two agents that rise at the same
+// moment may change places once, so a test counts from when that is over.
+func moved(t *testing.T, c *cluster.Cluster) int {
+	t.Helper()
+	n := 0
+	for _, s := range c.Servers {
+		n += transitions(t, s)
+	}
+	return n
 }

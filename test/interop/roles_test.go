@@ -112,6 +112,7 @@ func (s *segment) wellFormed(wire []advert) {
 	s.t.Helper()
 	for _, a := range s.agents {
 		n := 0
+		var began time.Time // its term
 		src, real := a.source(), s.macOf(a.server.Node, lab.Interface)
 		for i, got := range wire {
 			if got.Src != src {
@@ -120,9 +121,13 @@ func (s *segment) wellFormed(wire []advert) {
 			n++
 			mac := a.mac()
 			// The virtual MAC is there from the claim to the release: the first
-			// advertisement comes before, and a repeated farewell after.
-			begins := i == 0 || wire[i-1].Src != src || got.At.Sub(wire[i-1].At) > 2*interval
-			if got.MAC == real && (begins || got.Priority == vrrp.PriorityLeave) {
+			// advertisement comes before, and so may one that answers a rival right
+			// then. A repeated farewell comes after.
+			if i == 0 || wire[i-1].Src != src || got.At.Sub(wire[i-1].At) > 2*interval {
+				began = got.At
+			}
+			unclaimed := got.At.Sub(began) < interval/2
+			if got.MAC == real && (unclaimed || got.Priority == vrrp.PriorityLeave) {
 				mac = real
 			}
 			want := advert{
