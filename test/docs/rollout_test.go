@@ -3,13 +3,14 @@ package docs_test
 import (
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/test/cluster"
 )
 
@@ -18,7 +19,7 @@ import (
 // other. Nothing may move, and nobody may be refused.
 func TestRollout(t *testing.T) {
 	c, _ := servers(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	keys := t.TempDir()
 	for _, id := range []string{"1", "2"} {
@@ -39,8 +40,8 @@ func TestRollout(t *testing.T) {
 			heard(ctx, t, c)
 		}
 	}
-	if now := moved(ctx, t, c); now != moves {
-		t.Errorf("%d changes of state, %d before", now, moves)
+	if now := moved(ctx, t, c); len(now) != len(moves) {
+		t.Errorf("changes of state: %q, before: %q", now, moves)
 	}
 }
 
@@ -60,44 +61,48 @@ func authBlocks(t *testing.T) []block {
 // any kind to have been refused.
 func heard(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	before := make(map[string]uint64)
-	for _, s := range c.Servers[1:] {
-		before[s.Name] = counter(ctx, t, s, "advertisement-rcvd")
+	for _, s := range c.Servers {
+		r, err := router(ctx, s)
+		must(t, err)
+		before[s.Name] = r.Counters["advertisement-rcvd"]
 	}
-	for _, s := range c.Servers[1:] {
-		must(t, cluster.Until(ctx, s.Name+" to hear the Active", func() error {
-			if counter(ctx, t, s, "advertisement-rcvd") == before[s.Name] {
-				return errors.New("nothing has come")
+	for _, s := range c.Servers {
+		var r control.Router
+		must(t, cluster.Until(ctx, s.Name+" to be the Active or to hear it", func() (err error) {
+			if r, err = router(t.Context(), s); err == nil && r.State != "Active" && r.Counters["advertisement-rcvd"] == before[s.Name] {
+				err = fmt.Errorf("nothing has come: %+v", r)
 			}
-			return nil
+			return err
 		}))
 		for _, name := range []string{"auth-missing", "auth-unexpected", "auth-unknown-key", "auth-bad-hmac", "auth-stale", "auth-replay"} {
-			if n := counter(ctx, t, s, name); n > 0 {
+			if n := r.Counters[name]; n > 0 {
 				t.Errorf("%s: %s is %d", s.Name, name, n)
 			}
 		}
 	}
 }
 
-func counter(ctx context.Context, t *testing.T, s *cluster.Server, name string) uint64 {
-	t.Helper()
+func router(ctx context.Context, s *cluster.Server) (control.Router, error) {
 	st, err := s.Status(ctx)
 	if err != nil {
-		t.Fatal(err)
+		return control.Router{}, err
 	}
-	return st.Routers[0].Counters[name]
+	return st.Routers[0], nil
 }
 
-// moved counts the changes of state that the servers tell of.
-func moved(ctx context.Context, t *testing.T, c *cluster.Cluster) int {
+// moved lists the changes of state that the servers tell of.
+func moved(ctx context.Context, t *testing.T, c *cluster.Cluster) []string {
 	t.Helper()
-	n := 0
+	var all []string
 	for _, s := range c.Servers {
 		st, err := s.Status(ctx)
-		if err != nil {
-			t.Fatal(err)
+		must(t, err)
+		for _, m := range st.Moves {
+			all = append(all, fmt.Sprintf("%s: %+v", s.Name, m))
 		}
-		n += len(st.Moves)
 	}
-	return n
+	return all
 }
