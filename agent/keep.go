@@ -162,13 +162,19 @@ func (a *Agent) write(s state, last bool) error {
 // watchdog tells systemd that the agent lives as long as every router's loop
 // answers: a stuck one starves it.
 func (a *Agent) watchdog(ctx context.Context) error {
-	every, err := systemd.WatchdogInterval()
-	if err != nil || every == 0 {
+	unit, err := systemd.WatchdogTimeout()
+	if err != nil || unit == 0 {
 		return err
 	}
-	tick := time.NewTicker(every)
+	timeout, goesFirst := unit, realTime()
+	tick := time.NewTicker(timeout / feedings)
 	defer tick.Stop()
 	for {
+		if d := a.watchdogTimeout(unit); goesFirst && d != timeout {
+			timeout = d
+			a.notify("watchdog timeout", a.opts.Notifier.SetWatchdog(d))
+			tick.Reset(d / feedings)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -183,4 +189,27 @@ func (a *Agent) watchdog(ctx context.Context) error {
 		a.notify("watchdog", a.opts.Notifier.Watchdog())
 		a.tellStatus() // a Backup is told of no event when its Active changes
 	}
+}
+
+const (
+	feedings    = 2           // of the watchdog within its timeout
+	minWatchdog = time.Second // past what stalls an agent with real-time scheduling
+)
+
+// watchdogTimeout is when an agent that goes before everything else counts as hung: after
+// the Active_Down_Interval at its longest, which is four advertisement intervals (RFC
+// 9568, section 6.1), for by then the others have taken over and its addresses have to
+// go. The unit's is the most.
+func (a *Agent) watchdogTimeout(unit time.Duration) time.Duration {
+	timeout := unit
+	for _, r := range *a.live.Load() {
+		timeout = min(timeout, max(minWatchdog, 4*r.snapshot().cfg.AdvertInterval))
+	}
+	return timeout
+}
+
+// realTime reports whether nothing but real-time programs can keep the agent from running.
+func realTime() bool {
+	policy, _ := systemd.RealTime()
+	return policy == "rr" || policy == "fifo"
 }

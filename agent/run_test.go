@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/agent/control"
+	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/systemd"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
@@ -897,6 +898,33 @@ func TestStuckLoopStarvesTheWatchdog(t *testing.T) {
 	close(free)
 	if !fed(5 * time.Second) {
 		t.Error("not fed again")
+	}
+}
+
+func TestWatchdogTimeout(t *testing.T) {
+	const unit = 5 * time.Second
+	for _, tt := range []struct {
+		name      string
+		intervals []time.Duration
+		want      time.Duration
+	}{
+		{"no routers", nil, unit},
+		{"the default", []time.Duration{250 * time.Millisecond}, time.Second},
+		{"the shortest of several", []time.Duration{time.Second, 500 * time.Millisecond, 2 * time.Second}, 2 * time.Second},
+		{"not below what is safe", []time.Duration{10 * time.Millisecond}, minWatchdog},
+		{"not above the unit's", []time.Duration{2 * time.Second}, unit},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := &Agent{}
+			var live []*router
+			for _, d := range tt.intervals {
+				live = append(live, &router{view: view{cfg: config.VIP{AdvertInterval: d}}})
+			}
+			a.live.Store(&live)
+			if got := a.watchdogTimeout(unit); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }
 
