@@ -43,6 +43,7 @@ func with(line string) func(*ward) {
 func TestSoundSetups(t *testing.T) {
 	for _, v := range varieties() {
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
 			lab.Require(t, append(v.tools, "ip", "nft")...)
 			bin := programs(t)
 			if v.synced {

@@ -26,7 +26,10 @@ func tools(kind string) []string {
 // each runs a test with each kind of router.
 func each(t *testing.T, f func(t *testing.T, kind string)) {
 	for _, kind := range []string{"BIRD", "FRR"} {
-		t.Run(kind, func(t *testing.T) { f(t, kind) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f(t, kind)
+		})
 	}
 }
 

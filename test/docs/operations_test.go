@@ -70,6 +70,7 @@ func end(s *cluster.Server, sig syscall.Signal) error {
 // TestOperations does what sections of docs/operations.md are about, and wants vipd
 // history to print the lines that they show.
 func TestOperations(t *testing.T) {
+	t.Parallel()
 	c, _ := servers(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

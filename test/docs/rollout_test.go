@@ -18,6 +18,7 @@ import (
 // authentication on and about changing a key, in that order, one server after the
 // other. Nothing may move, and nobody may be refused.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	c, _ := servers(t, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -23,6 +23,7 @@ const glance = 3 * time.Second
 // TestCommandsRun runs each command of vipd that a page has, on a server of two with
 // an agent and an API server.
 func TestCommandsRun(t *testing.T) {
+	t.Parallel()
 	c, binaries := servers(t, 2)
 	done := make(map[string]bool)
 	for _, p := range pages(t) {
