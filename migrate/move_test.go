@@ -178,7 +178,7 @@ func TestMoveFromKubeVip(t *testing.T) {
 			l := lab.NewTest(t)
 			bin, err := cluster.Build(t.TempDir())
 			must(t, err)
-			c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: 3, Log: t.Output()})
+			c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: 3, Log: t.Output(), Launcher: cluster.RealTime()})
 			must(t, err)
 			t.Cleanup(func() { must(t, c.Close()) })
 			for _, s := range c.Servers {
@@ -221,7 +221,7 @@ func TestKubeVipFindsVRID(t *testing.T) {
 	l := lab.NewTest(t)
 	bin, err := cluster.Build(t.TempDir())
 	must(t, err)
-	c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: 2, Log: t.Output()})
+	c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: 2, Log: t.Output(), Launcher: cluster.RealTime()})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	first := c.Servers[0]

@@ -104,7 +104,7 @@ func newCluster(t *testing.T, servers int, tools ...string) (*lab.Lab, *cluster.
 	l := lab.NewTest(t, tools...)
 	bin, err := cluster.Build(t.TempDir())
 	must(t, err)
-	c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: servers, Log: t.Output()})
+	c, err := cluster.New(l, cluster.Options{Binaries: bin, Dir: t.TempDir(), Servers: servers, Log: t.Output(), Launcher: cluster.RealTime()})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close()) })
 	for _, s := range c.Servers {

@@ -60,7 +60,7 @@ func start(t *testing.T, servers int, config func(*cluster.Server) string) *clus
 func prepare(t *testing.T, servers int, config func(*cluster.Server) string) *cluster.Cluster {
 	t.Helper()
 	l := lab.NewTest(t)
-	c, err := cluster.New(l, cluster.Options{Binaries: binaries, Dir: t.TempDir(), Servers: servers, Config: config, Log: t.Output()})
+	c, err := cluster.New(l, cluster.Options{Binaries: binaries, Dir: t.TempDir(), Servers: servers, Config: config, Log: t.Output(), Launcher: cluster.RealTime()})
 	if err != nil {
 		t.Fatal(err)
 	}

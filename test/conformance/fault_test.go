@@ -104,6 +104,7 @@ func TestC34ExternalDelete(t *testing.T) {
 func TestC35LeftoverIsRemoved(t *testing.T) {
 	c := start(t, 2, nil)
 	h := c.Servers[1]
+	until(t, "the address of an earlier term to be gone", func() error { return has(h, false) })
 	kill(t, h)
 	_, err := h.Node.Run("ip", "address", "add", "198.51.100.100/32", "dev", "eth0")
 	must(t, err)

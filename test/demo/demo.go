@@ -47,7 +47,7 @@ func newDemo(bin cluster.Binaries, log io.Writer, out *timeline) (_ *demo, err e
 	if d.lab, err = lab.New(); err != nil {
 		return nil, fmt.Errorf("make a network: %w", err)
 	}
-	if d.cluster, err = cluster.New(d.lab, cluster.Options{Binaries: bin, Dir: d.dir, Servers: 3, Log: log}); err != nil {
+	if d.cluster, err = cluster.New(d.lab, cluster.Options{Binaries: bin, Dir: d.dir, Servers: 3, Log: log, Launcher: cluster.RealTime()}); err != nil {
 		return nil, fmt.Errorf("make a cluster: %w", err)
 	}
 	var nodes []*lab.Node

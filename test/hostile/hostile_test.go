@@ -61,7 +61,7 @@ func start(t *testing.T, servers int, b cluster.Binaries, config func(*cluster.S
 func startIn(t *testing.T, dir string, servers int, b cluster.Binaries, config func(*cluster.Server) string) *cluster.Cluster {
 	t.Helper()
 	l := lab.NewTest(t)
-	c, err := cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: servers, Config: config, Log: t.Output()})
+	c, err := cluster.New(l, cluster.Options{Binaries: b, Dir: dir, Servers: servers, Config: config, Log: t.Output(), Launcher: cluster.RealTime()})
 	must(t, err)
 	t.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -63,7 +63,7 @@ func newSegment(t *testing.T, f vrrp.Family, agents int, tools ...string) *segme
 	l := lab.NewTest(t, append(tools, "tcpdump", "tshark", "ping")...)
 	s := &segment{t: t, family: f}
 	c, err := cluster.New(l, cluster.Options{
-		Binaries: binaries(t), Dir: t.TempDir(), Servers: agents, Log: t.Output(),
+		Binaries: binaries(t), Dir: t.TempDir(), Servers: agents, Log: t.Output(), Launcher: cluster.RealTime(),
 		Config: func(v *cluster.Server) string { return s.agents[v.Number-1].config },
 	})
 	if err != nil {
