@@ -16,7 +16,7 @@ import (
 
 const (
 	floodRate = 100_000 // frames a second
-	floodTime = 5 * time.Second
+	floodTime = 3 * time.Second
 	// floodLeast is how many it is at least. A busy machine takes longer for them.
 	floodLeast = 100_000
 )
