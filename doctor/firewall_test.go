@@ -46,6 +46,9 @@ func TestNft(t *testing.T) {
 		"named set of friends":     {"inet", "drop", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@servers"`) + `{"accept":null}`, false},
 		"named set of enemies":     {"inet", "accept", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@bad"`) + `{"drop":null}`, false},
 		"established alone":        {"inet", "drop", match(`{"ct":{"key":"state"}}`, `["established","related"]`) + `{"accept":null}`, true},
+		"what was translated":      {"inet", "drop", `{"match":{"op":"in","left":{"ct":{"key":"status"}},"right":"dnat"}},{"accept":null}`, true}, // of firewalld
+		"translated either way":    {"inet", "drop", match(`{"ct":{"key":"status"}}`, `{"set":["snat","dnat"]}`) + `{"accept":null}`, true},
+		"another status":           {"inet", "drop", match(`{"ct":{"key":"status"}}`, `"confirmed"`) + `{"accept":null}`, false},
 		"map of states":            {"inet", "drop", `{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["invalid",{"drop":null}]]}}}`, true},
 		"map of protocols":         {"inet", "drop", `{"vmap":{"key":` + l4proto + `,"data":{"set":[["vrrp",{"jump":{"target":"other"}}]]}}}`, false},
 		"jump":                     {"inet", "drop", `{"jump":{"target":"other"}}`, false},

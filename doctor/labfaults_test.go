@@ -30,6 +30,7 @@ import (
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/doctor"
 	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/firewalld"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/test/standin/pki"
 	"github.com/vipd/vipd/vrrp"
@@ -53,7 +54,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -591,6 +592,34 @@ func iptables(w *ward) {
 		}
 		w.lacks("firewall-drops", w.examine(s))
 	}
+}
+
+// realFirewalld has firewalld in the way, for an interface that nobody gave a zone and for
+// one that has its own, and each time takes it out of it as it is told.
+func realFirewalld(w *ward) {
+	s := w.second()
+	w.t.Cleanup(w.settledAgain)
+	f, err := firewalld.Start(w.t.Context(), s.Node, w.t.TempDir(), w.t.Output(), "../packaging/firewall/vipd.xml")
+	w.must(err)
+	defer func() { w.must(f.Stop()) }()
+	for _, zone := range []string{"", "firewall-cmd --permanent --zone=drop --change-interface=eth0 && firewall-cmd --reload"} {
+		w.typed(f, zone)
+		r := w.examine(s, "--listen", "0s")
+		w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: table inet firewalld", "firewall-cmd --permanent --add-service=vipd ")
+		w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: table inet firewalld", "firewall-cmd --permanent --add-service=vipd ")
+		i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.ID == "firewall-drops" })
+		w.typed(f, r.Findings[max(0, i)].Remedy)
+		w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
+	}
+	w.settled() // the servers hear each other again
+}
+
+// typed has an operator with firewalld type this.
+func (w *ward) typed(f *firewalld.Firewalld, line string) {
+	w.t.Helper()
+	out, err := f.Run(line)
+	w.must(err)
+	w.t.Logf("%s: %s", line, out)
 }
 
 // silence ends all agents.
