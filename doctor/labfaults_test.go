@@ -54,7 +54,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"ufw", realUfw}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -611,6 +611,27 @@ func realFirewalld(w *ward) {
 		w.typed(f, r.Findings[max(0, i)].Remedy)
 		w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
 	}
+	w.settled() // the servers hear each other again
+}
+
+// realUfw has ufw in the way, as its package leaves it, and takes it out of it as it is told.
+func realUfw(w *ward) {
+	s := w.second()
+	w.t.Cleanup(w.settledAgain)
+	w.run(s, "ufw --force enable")
+	defer w.run(s, "ufw --force disable")
+	r := w.examine(s, "--listen", "0s")
+	w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: table iptables filter, policy drop of chain INPUT", "ufw allow proto vrrp from 198.51.100.0/24")
+	w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: table ip6tables filter, policy drop of chain INPUT", "ufw allow proto vrrp from fe80::/10")
+	w.run(s, "ufw default deny outgoing")
+	r = w.examine(s, "--listen", "0s")
+	w.says(r, "firewall-drops", "IPv4 advertisements do not go out on eth0", "ufw allow out proto vrrp from any to any")
+	for _, f := range r.Findings {
+		if remedy, _, ok := strings.Cut(f.Remedy, " ("); ok && f.ID == "firewall-drops" {
+			w.run(s, remedy)
+		}
+	}
+	w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
 	w.settled() // the servers hear each other again
 }
 
