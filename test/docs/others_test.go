@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/firewalld"
 	"github.com/vipd/vipd/test/lab"
@@ -21,24 +23,28 @@ var notRun = map[string]string{
 	"make": "it builds and tests the tree", "go": "it builds and tests the tree",
 	"k3s": "there is no K3s", "kubectl": "there is no K3s", "cat": "it is of a file of K3s's",
 	"timedatectl": "it is of this machine's clock", "chronyc": "it is of this machine's clock",
-	"nmcli": "there is no NetworkManager", "ufw": "there is no ufw", "scp": "there is no other host",
+	"nmcli": "there is no NetworkManager", "scp": "there is no other host",
 	"jq": "TestCommandsRun does", "promtool": "agent/metrics does", "man": "packaging/man holds the pages to the program",
 	"for": "it is a word of the shell, which TestShell reads", "done": "it is a word of the shell, which TestShell reads",
 	"umask": "it is a word of the shell, which TestShell reads",
 }
 
 // TestOthersRun runs what a page has the reader type of other programs than vipd, and what
-// firewalld.txt does, in namespaces: curl asks agents, firewall-cmd a real firewalld.
+// firewalld.txt and ufw.txt have, in namespaces: curl asks agents, and firewall-cmd and ufw
+// change rules that are really there.
 func TestOthersRun(t *testing.T) {
-	lab.Require(t, append(firewalld.Tools(), "curl", "ip", "nft", "sysctl")...)
+	lab.Require(t, append(firewalld.Tools(), "ufw", "curl", "ip", "nft", "sysctl")...)
 	o := newBench(t)
-	const rules = "packaging/firewall/firewalld.txt"
-	all := append(pages(t), page{name: rules, blocks: []block{{lang: "sh", text: read(t, rules)}}})
+	all := pages(t)
+	for _, name := range []string{"packaging/firewall/firewalld.txt", "packaging/firewall/ufw.txt"} {
+		all = append(all, page{name: name, blocks: []block{{lang: "sh", text: read(t, name)}}})
+	}
 	done := make(map[string]bool)
 	for _, p := range all {
 		for _, c := range append(p.commands(), p.inPassing(o)...) {
 			line := strings.Join(c.words, " ")
-			if c.words[0] == "vipd" || done[line] && c.words[0] != "firewall-cmd" { // of which each block ends with a reload
+			firewall := c.words[0] == "firewall-cmd" || c.words[0] == "ufw" // whose blocks end with a reload
+			if c.words[0] == "vipd" || done[line] && !firewall {
 				continue
 			}
 			done[line] = true
@@ -63,7 +69,12 @@ func TestOthersRun(t *testing.T) {
 		t.Errorf("only %d commands were run", o.ran)
 	}
 	if _, err := o.wall.Run("firewall-cmd --query-protocol=vrrp && firewall-cmd --query-service=vipd && firewall-cmd --query-port=6443/tcp"); err != nil {
-		t.Errorf("firewalld was told all that the pages say, and lets in neither VRRP nor the API: %v", err)
+		t.Errorf("firewalld was told all that the pages say, and does not let in VRRP and the API: %v", err)
+	}
+	for _, rule := range []string{"-A ufw-user-input -s 192.0.2.0/24 -p vrrp -j ACCEPT", "-A ufw-user-input -p tcp -m tcp --dport 6443 -j ACCEPT"} {
+		if out, err := o.ufw.Run("iptables-save"); err != nil || !strings.Contains(out, rule) {
+			t.Errorf("ufw was told all that the pages say, and has no %q: %v: %s", rule, err, out)
+		}
 	}
 }
 
@@ -89,6 +100,7 @@ type bench struct {
 	cluster *cluster.Cluster
 	spare   *lab.Node            // a host that nobody needs
 	wall    *firewalld.Firewalld // on another
+	ufw     *lab.Node            // has ufw on
 	dir     string               // in the place of /etc/vipd
 	ran     int
 }
@@ -106,12 +118,26 @@ func newBench(t *testing.T) *bench {
 	o.wall, err = firewalld.Start(t.Context(), walled, t.TempDir(), t.Output(), root+"/packaging/firewall/vipd.xml")
 	must(t, err)
 	t.Cleanup(func() { must(t, o.wall.Stop()) })
+	o.ufw, err = c.Lab.Add("ufw", netip.MustParsePrefix("198.51.100.62/24"))
+	must(t, err)
+	o.enableUfw()
 	return o
+}
+
+// enableUfw turns ufw on with a copy of its files, which it writes to.
+func (o *bench) enableUfw() {
+	o.t.Helper()
+	files := o.t.TempDir()
+	must(o.t, os.CopyFS(files, os.DirFS("/etc/ufw")))
+	must(o.t, unix.Mount(files, "/etc/ufw", "", unix.MS_BIND, ""))
+	o.t.Cleanup(func() { must(o.t, unix.Unmount("/etc/ufw", 0)) })
+	_, err := o.ufw.Run("ufw", "--force", "enable")
+	must(o.t, err)
 }
 
 func (o *bench) runs() map[string]func(words []string) (string, error) {
 	return map[string]func([]string) (string, error){
-		"curl": o.curl, "firewall-cmd": o.firewall, "ip": o.onSpare, "nft": o.onSpare, "sysctl": o.onSpare,
+		"curl": o.curl, "firewall-cmd": o.firewall, "ufw": o.onUfw, "ip": o.onSpare, "nft": o.onSpare, "sysctl": o.onSpare,
 		"install": o.onSpare, "head": o.onSpare, "sh": o.onSpare, "sed": o.onSpare, "sleep": o.onSpare,
 	}
 }
@@ -171,6 +197,8 @@ func (o *bench) firewall(words []string) (string, error) {
 	}
 	return o.wall.Run(line.String())
 }
+
+func (o *bench) onUfw(words []string) (string, error) { return o.ufw.Run(words[0], words[1:]...) }
 
 // here puts what there is in the place of what a page has.
 func (o *bench) here(words []string, oldnew ...string) []string {

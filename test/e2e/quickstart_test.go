@@ -24,8 +24,8 @@ type block struct {
 
 // notHere are the places of docs/quickstart.md that the machines of these tests have not.
 var notHere = map[string]string{
-	"on every server, with firewalld":          "they have no firewall; test/docs types it behind a real firewalld",
-	"on every server, with ufw from 0.36.2 on": "they have no firewall",
+	"on every server, with firewalld":          "there is no firewalld; test/docs has one",
+	"on every server, with ufw from 0.36.2 on": "there is no ufw; test/docs has one",
 	"on your own machine":                      "there is neither kubectl nor ssh; the client of the tests asks in their place",
 	"on each machine that only runs pods":      "the stand-in has no agents of K3s",
 }
