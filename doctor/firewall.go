@@ -147,7 +147,7 @@ func firewallFinding(at place, p probePacket, t *table, hook, where string) Find
 // firewallRemedy speaks to whoever made the rules.
 func (at place) firewallRemedy(p probePacket, t *table, hook, where string) string {
 	switch {
-	case strings.HasSuffix(t.name, " firewalld"):
+	case t.ofFirewalld():
 		return "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=" + p.link + ") && firewall-cmd --reload"
 	case t.ofUfw():
 		const older = " (before ufw 0.36.2: see /usr/share/doc/vipd/examples/ufw.txt)"

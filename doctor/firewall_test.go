@@ -125,12 +125,13 @@ func TestFirewallRemedy(t *testing.T) {
 		packet probePacket
 		want   string
 	}{
-		"firewalld": {table{name: "inet firewalld"}, incoming(vrrp.IPv4), "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload"},
-		"iptables":  {table{name: "iptables filter"}, incoming(vrrp.IPv4), "iptables -t filter -I INPUT -p 112 -j ACCEPT, and save that"},
-		"nft":       {table{name: "inet t"}, incoming(vrrp.IPv4), "nft insert rule inet t in meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)"},
-		"ufw":       {ofUfw("ufw-user-input"), incoming(vrrp.IPv4), "ufw allow proto vrrp from 198.51.100.0/24" + older},
-		"ufw, IPv6": {ofUfw("ufw6-user-input"), incoming(vrrp.IPv6), "ufw allow proto vrrp from fe80::/10" + older},
-		"ufw, out":  {ofUfw("ufw-user-output"), probePacket{family: vrrp.IPv4, out: true}, "ufw allow out proto vrrp from any to any" + older},
+		"firewalld":             {table{name: "inet firewalld"}, incoming(vrrp.IPv4), "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload"},
+		"firewalld by iptables": {withChain("INPUT_ZONES"), incoming(vrrp.IPv4), "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload"},
+		"iptables":              {table{name: "iptables filter"}, incoming(vrrp.IPv4), "iptables -t filter -I INPUT -p 112 -j ACCEPT, and save that"},
+		"nft":                   {table{name: "inet t"}, incoming(vrrp.IPv4), "nft insert rule inet t in meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)"},
+		"ufw":                   {withChain("ufw-user-input"), incoming(vrrp.IPv4), "ufw allow proto vrrp from 198.51.100.0/24" + older},
+		"ufw, IPv6":             {withChain("ufw6-user-input"), incoming(vrrp.IPv6), "ufw allow proto vrrp from fe80::/10" + older},
+		"ufw, out":              {withChain("ufw-user-output"), probePacket{family: vrrp.IPv4, out: true}, "ufw allow out proto vrrp from any to any" + older},
 	} {
 		if got := at.firewallRemedy(tt.packet, &tt.table, "input", "rule 3 of chain in"); got != tt.want {
 			t.Errorf("%s: %s", name, got)
@@ -138,7 +139,7 @@ func TestFirewallRemedy(t *testing.T) {
 	}
 }
 
-func ofUfw(name string) table {
+func withChain(name string) table {
 	return table{name: "iptables filter", chains: map[string]*chain{name: {}}}
 }
 

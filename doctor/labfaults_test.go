@@ -594,24 +594,31 @@ func iptables(w *ward) {
 	}
 }
 
-// realFirewalld has firewalld in the way, for an interface that nobody gave a zone and for
-// one that has its own, and each time takes it out of it as it is told.
+// realFirewalld has firewalld in the way, by nftables for an interface that nobody gave a
+// zone, and by iptables for one that has its own, and each time takes it out of it as it is
+// told.
 func realFirewalld(w *ward) {
 	s := w.second()
 	w.t.Cleanup(w.settledAgain)
-	f, err := firewalld.Start(w.t.Context(), s.Node, w.t.TempDir(), w.t.Output(), "../packaging/firewall/vipd.xml")
-	w.must(err)
-	defer func() { w.must(f.Stop()) }()
-	for _, zone := range []string{"", "firewall-cmd --permanent --zone=drop --change-interface=eth0 && firewall-cmd --reload"} {
-		w.typed(f, zone)
+	for _, tt := range []struct{ backend, zone, v4, v6 string }{
+		{"nftables", "", "table inet firewalld", "table inet firewalld"},
+		{"iptables", "firewall-cmd --permanent --zone=drop --change-interface=eth0 && firewall-cmd --reload", "table iptables filter", "table ip6tables filter"},
+	} {
+		f, err := firewalld.Start(w.t.Context(), s.Node, firewalld.Options{
+			Dir: w.t.TempDir(), Log: w.t.Output(), Backend: tt.backend, Services: []string{"../packaging/firewall/vipd.xml"},
+		})
+		w.must(err)
+		w.t.Cleanup(func() { w.must(f.Stop()) })
+		w.typed(f, tt.zone)
 		r := w.examine(s, "--listen", "0s")
-		w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: table inet firewalld", "firewall-cmd --permanent --add-service=vipd ")
-		w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: table inet firewalld", "firewall-cmd --permanent --add-service=vipd ")
+		w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: "+tt.v4, "firewall-cmd --permanent --add-service=vipd ")
+		w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: "+tt.v6, "firewall-cmd --permanent --add-service=vipd ")
 		i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.ID == "firewall-drops" })
 		w.typed(f, r.Findings[max(0, i)].Remedy)
 		w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
+		w.settled() // the servers hear each other again
+		w.must(f.Stop())
 	}
-	w.settled() // the servers hear each other again
 }
 
 // realUfw has ufw in the way, as its package leaves it, and takes it out of it as it is told.

@@ -86,6 +86,12 @@ func (t *table) ofIptables() bool {
 	return false
 }
 
+// ofFirewalld tells whether firewalld made the table, or by iptables chains of it.
+func (t *table) ofFirewalld() bool {
+	_, zones := t.chains["INPUT_ZONES"]
+	return zones || strings.HasSuffix(t.name, " firewalld")
+}
+
 // ofUfw tells whether ufw made chains of the table.
 func (t *table) ofUfw() bool {
 	for name := range t.chains {

@@ -115,7 +115,7 @@ func newBench(t *testing.T) *bench {
 	must(t, err)
 	walled, err := c.Lab.Add("walled", netip.MustParsePrefix("198.51.100.61/24"))
 	must(t, err)
-	o.wall, err = firewalld.Start(t.Context(), walled, t.TempDir(), t.Output(), root+"/packaging/firewall/vipd.xml")
+	o.wall, err = firewalld.Start(t.Context(), walled, firewalld.Options{Dir: t.TempDir(), Log: t.Output(), Services: []string{root + "/packaging/firewall/vipd.xml"}})
 	must(t, err)
 	t.Cleanup(func() { must(t, o.wall.Stop()) })
 	o.ufw, err = c.Lab.Add("ufw", netip.MustParsePrefix("198.51.100.62/24"))

@@ -39,17 +39,24 @@ const busConfig = `<busconfig>
   </policy>
 </busconfig>`
 
-// Start starts firewalld on a node as its package leaves it, with these files as
-// services of its own besides. Dir is where its files are; it logs to log.
-func Start(ctx context.Context, node *lab.Node, dir string, log io.Writer, services ...string) (*Firewalld, error) {
-	f := &Firewalld{node: node, dir: dir}
-	if err := f.files(services); err != nil {
+// Options say what differs from what its package leaves.
+type Options struct {
+	Dir      string // for its files
+	Log      io.Writer
+	Backend  string   // nftables or iptables; "" for its default
+	Services []string // files with services, besides its own
+}
+
+// Start starts firewalld on a node.
+func Start(ctx context.Context, node *lab.Node, o Options) (*Firewalld, error) {
+	f := &Firewalld{node: node, dir: o.Dir}
+	if err := f.files(o); err != nil {
 		return nil, fmt.Errorf("write the files of firewalld: %w", err)
 	}
-	f.bus = exec.Command("dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--config-file="+filepath.Join(dir, "bus.conf"))
+	f.bus = exec.Command("dbus-daemon", "--nofork", "--nopidfile", "--nosyslog", "--config-file="+filepath.Join(o.Dir, "bus.conf"))
 	f.daemon = exec.Command("firewalld", "--nofork", "--nopid", "--log-target", "console", "--system-config", f.config())
 	for _, cmd := range []*exec.Cmd{f.bus, f.daemon} {
-		cmd.Stdout, cmd.Stderr = log, log
+		cmd.Stdout, cmd.Stderr = o.Log, o.Log
 		cmd.Env = append(os.Environ(), f.environment())
 	}
 	if err := f.begin(ctx); err != nil {
@@ -68,7 +75,7 @@ func (f *Firewalld) Stop() error {
 	return errors.Join(end(f.daemon), end(f.bus))
 }
 
-func (f *Firewalld) files(services []string) error {
+func (f *Firewalld) files(o Options) error {
 	if err := os.WriteFile(filepath.Join(f.dir, "bus.conf"), fmt.Appendf(nil, busConfig, f.address()), 0o644); err != nil {
 		return err
 	}
@@ -76,10 +83,14 @@ func (f *Firewalld) files(services []string) error {
 	if err := os.MkdirAll(own, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(f.config(), "firewalld.conf"), []byte("DefaultZone=public\n"), 0o644); err != nil { // the rest at its default
+	settings := "DefaultZone=public\n"
+	if o.Backend != "" {
+		settings += "FirewallBackend=" + o.Backend + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(f.config(), "firewalld.conf"), []byte(settings), 0o644); err != nil {
 		return err
 	}
-	for _, path := range services {
+	for _, path := range o.Services {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
