@@ -623,6 +623,9 @@ func realFirewalld(w *ward) {
 
 // realUfw has ufw in the way, as its package leaves it, and takes it out of it as it is told.
 func realUfw(w *ward) {
+	if _, err := os.ReadFile("/etc/ufw/before.rules"); err != nil {
+		lab.Miss(w.t, "root, whose files ufw's are: "+err.Error())
+	}
 	s := w.second()
 	w.t.Cleanup(w.settledAgain)
 	w.run(s, "ufw --force enable")
