@@ -121,7 +121,7 @@ func (t firewallTexts) follow(at place, p probePacket) ([]Finding, error) {
 	for _, table := range tables {
 		for _, hook := range hooks {
 			if where, dropped := table.drops(hook); dropped {
-				list = append(list, firewallFinding(at, p, table.name, hook, where))
+				list = append(list, firewallFinding(at, p, table, hook, where))
 			}
 		}
 	}
@@ -135,26 +135,43 @@ func (t firewallTexts) legacy(f vrrp.Family) []byte {
 	return t.ip
 }
 
-func firewallFinding(at place, p probePacket, table, hook, where string) Finding {
+func firewallFinding(at place, p probePacket, t *table, hook, where string) Finding {
 	way := "come in"
 	if p.out {
 		way = "go out"
 	}
-	evidence := fmt.Sprintf("%s advertisements do not %s on %s: table %s, %s", at.family, way, p.link, table, where)
-	return found("firewall-drops", at.String(), evidence, firewallRemedy(p, table, hook, where))
+	evidence := fmt.Sprintf("%s advertisements do not %s on %s: table %s, %s", at.family, way, p.link, t.name, where)
+	return found("firewall-drops", at.String(), evidence, at.firewallRemedy(p, t, hook, where))
 }
 
 // firewallRemedy speaks to whoever made the rules.
-func firewallRemedy(p probePacket, table, hook, where string) string {
+func (at place) firewallRemedy(p probePacket, t *table, hook, where string) string {
 	switch {
-	case strings.HasSuffix(table, " firewalld"):
+	case t.ofFirewalld():
 		return "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=" + p.link + ") && firewall-cmd --reload"
-	case strings.Contains(where, "ufw"):
-		return "put the lines of /usr/share/doc/vipd/examples/ufw.txt into /etc/ufw, then: ufw reload"
+	case t.ofUfw():
+		const older = " (before ufw 0.36.2: see /usr/share/doc/vipd/examples/ufw.txt)"
+		if p.out {
+			return "ufw allow out proto vrrp from any to any" + older
+		}
+		return "ufw allow proto vrrp from " + at.network(p) + older
 	}
-	if tool, name, ok := strings.Cut(table, " "); ok && strings.HasSuffix(tool, "tables") {
+	if tool, name, ok := strings.Cut(t.name, " "); ok && strings.HasSuffix(tool, "tables") {
 		return fmt.Sprintf("%s -t %s -I %s -p 112 -j ACCEPT, and save that", tool, name, strings.ToUpper(hook))
 	}
 	chain := where[strings.LastIndex(where, " ")+1:]
-	return fmt.Sprintf("nft insert rule %s %s meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)", table, chain)
+	return fmt.Sprintf("nft insert rule %s %s meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)", t.name, chain)
+}
+
+// network is where advertisements come from.
+func (at place) network(p probePacket) string {
+	if p.family == vrrp.IPv6 && !p.unicast {
+		return "fe80::/10"
+	}
+	for _, a := range at.link.Addrs {
+		if vrrp.FamilyOf(a.Addr()) == at.family && !a.IsSingleIP() && !a.Addr().IsLinkLocalUnicast() {
+			return a.Masked().String()
+		}
+	}
+	return "any"
 }

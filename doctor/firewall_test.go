@@ -29,26 +29,31 @@ func TestNft(t *testing.T) {
 		family, policy, rules string
 		drops                 bool
 	}{
-		"policy":                   {"inet", "drop", `{"counter":{"packets":1,"bytes":2}}`, true},
-		"policy accepts":           {"inet", "accept", `{"counter":null}`, false},
-		"another family":           {"ip6", "drop", `{"counter":null}`, false},
-		"protocol by number":       {"inet", "drop", match(l4proto, "112") + `{"accept":null}`, false},
-		"protocol by name":         {"inet", "drop", match(l4proto, `"vrrp"`) + `{"accept":null}`, false},
-		"protocol in a set":        {"inet", "drop", match(l4proto, `{"set":[6,17,"vrrp"]}`) + `{"accept":null}`, false},
-		"protocol in a range":      {"inet", "drop", match(l4proto, `{"range":[100,120]}`) + `{"accept":null}`, false},
-		"another protocol":         {"inet", "drop", match(l4proto, `"tcp"`) + `{"accept":null}`, true},
-		"not another protocol":     {"inet", "accept", `{"match":{"op":"!=","left":` + l4proto + `,"right":{"set":["tcp","udp"]}}},{"drop":null}`, true},
-		"group":                    {"ip", "accept", match(daddr, `"224.0.0.18"`) + `{"drop":null}`, true},
-		"range of groups":          {"ip", "accept", match(daddr, `{"prefix":{"addr":"224.0.0.0","len":4}}`) + `{"reject":null}`, true},
-		"another group":            {"ip", "accept", match(daddr, `"224.0.0.5"`) + `{"drop":null}`, false},
-		"this interface":           {"inet", "accept", match(ifname, `"eth*"`) + `{"drop":null}`, true},
-		"another interface":        {"inet", "accept", match(ifname, `"eth1"`) + `{"drop":null}`, false},
-		"named set of friends":     {"inet", "drop", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@servers"`) + `{"accept":null}`, false},
-		"named set of enemies":     {"inet", "accept", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@bad"`) + `{"drop":null}`, false},
-		"established alone":        {"inet", "drop", match(`{"ct":{"key":"state"}}`, `["established","related"]`) + `{"accept":null}`, true},
-		"map of states":            {"inet", "drop", `{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["invalid",{"drop":null}]]}}}`, true},
-		"map of protocols":         {"inet", "drop", `{"vmap":{"key":` + l4proto + `,"data":{"set":[["vrrp",{"jump":{"target":"other"}}]]}}}`, false},
-		"jump":                     {"inet", "drop", `{"jump":{"target":"other"}}`, false},
+		"policy":                {"inet", "drop", `{"counter":{"packets":1,"bytes":2}}`, true},
+		"policy accepts":        {"inet", "accept", `{"counter":null}`, false},
+		"another family":        {"ip6", "drop", `{"counter":null}`, false},
+		"protocol by number":    {"inet", "drop", match(l4proto, "112") + `{"accept":null}`, false},
+		"protocol by name":      {"inet", "drop", match(l4proto, `"vrrp"`) + `{"accept":null}`, false},
+		"protocol in a set":     {"inet", "drop", match(l4proto, `{"set":[6,17,"vrrp"]}`) + `{"accept":null}`, false},
+		"protocol in a range":   {"inet", "drop", match(l4proto, `{"range":[100,120]}`) + `{"accept":null}`, false},
+		"another protocol":      {"inet", "drop", match(l4proto, `"tcp"`) + `{"accept":null}`, true},
+		"not another protocol":  {"inet", "accept", `{"match":{"op":"!=","left":` + l4proto + `,"right":{"set":["tcp","udp"]}}},{"drop":null}`, true},
+		"group":                 {"ip", "accept", match(daddr, `"224.0.0.18"`) + `{"drop":null}`, true},
+		"range of groups":       {"ip", "accept", match(daddr, `{"prefix":{"addr":"224.0.0.0","len":4}}`) + `{"reject":null}`, true},
+		"another group":         {"ip", "accept", match(daddr, `"224.0.0.5"`) + `{"drop":null}`, false},
+		"this interface":        {"inet", "accept", match(ifname, `"eth*"`) + `{"drop":null}`, true},
+		"another interface":     {"inet", "accept", match(ifname, `"eth1"`) + `{"drop":null}`, false},
+		"named set of friends":  {"inet", "drop", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@servers"`) + `{"accept":null}`, false},
+		"named set of enemies":  {"inet", "accept", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@bad"`) + `{"drop":null}`, false},
+		"established alone":     {"inet", "drop", match(`{"ct":{"key":"state"}}`, `["established","related"]`) + `{"accept":null}`, true},
+		"what was translated":   {"inet", "drop", `{"match":{"op":"in","left":{"ct":{"key":"status"}},"right":"dnat"}},{"accept":null}`, true}, // of firewalld
+		"translated either way": {"inet", "drop", match(`{"ct":{"key":"status"}}`, `{"set":["snat","dnat"]}`) + `{"accept":null}`, true},
+		"another status":        {"inet", "drop", match(`{"ct":{"key":"status"}}`, `"confirmed"`) + `{"accept":null}`, false},
+		"map of states":         {"inet", "drop", `{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["invalid",{"drop":null}]]}}}`, true},
+		"map of protocols":      {"inet", "drop", `{"vmap":{"key":` + l4proto + `,"data":{"set":[["vrrp",{"jump":{"target":"other"}}]]}}}`, false},
+		"jump":                  {"inet", "drop", `{"jump":{"target":"other"}}`, false},
+		"return, perhaps": {"inet", "accept", match(`{"fib":{"result":"type"}}`, `"multicast"`) + `{"return":null}]}},
+{"rule":{"family":"inet","table":"t","chain":"input","handle":2,"expr":[{"drop":null}`, false},
 		"jump into the same chain": {"inet", "drop", `{"jump":{"target":"input"}}`, false}, // nft has none; it must end
 		"of another protocol":      {"inet", "accept", match(`{"payload":{"protocol":"udp","field":"dport"}}`, "53") + `{"drop":null}`, false},
 	} {
@@ -94,6 +99,8 @@ func TestIptables(t *testing.T) {
 		"another group":    {"-A INPUT -d 224.0.0.5/32 -p 112 -j ACCEPT\n", vrrp.IPv4, true},
 		"from a set":       {"-A INPUT -p 112 -m set --match-set servers src -j ACCEPT\n", vrrp.IPv4, false},
 		"IPv6":             {"-A INPUT -d ff02::12/128 -p vrrp -j ACCEPT\n", vrrp.IPv6, false},
+		"to many":          {"-A INPUT -m addrtype --dst-type MULTICAST -j ACCEPT\n", vrrp.IPv4, false},
+		"to this host":     {"-A INPUT -m addrtype --dst-type LOCAL -j ACCEPT\n", vrrp.IPv4, true},
 		"not eth0":         {"-A INPUT ! -i eth0 -p vrrp -j ACCEPT\n", vrrp.IPv4, true},
 	} {
 		tables := readIptables([]byte(savedRules+tt.more+"COMMIT\n"), incoming(tt.family))
@@ -111,16 +118,29 @@ func TestIptables(t *testing.T) {
 
 // The remedy speaks the language of whoever made the rules.
 func TestFirewallRemedy(t *testing.T) {
-	p := incoming(vrrp.IPv4)
-	for table, want := range map[string]string{
-		"inet firewalld":  "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload",
-		"iptables filter": "iptables -t filter -I INPUT -p 112 -j ACCEPT, and save that",
-		"inet t":          "nft insert rule inet t in meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)",
+	at := place{family: vrrp.IPv4, link: healthy().eth0()}
+	const older = " (before ufw 0.36.2: see /usr/share/doc/vipd/examples/ufw.txt)"
+	for name, tt := range map[string]struct {
+		table  table
+		packet probePacket
+		want   string
+	}{
+		"firewalld":             {table{name: "inet firewalld"}, incoming(vrrp.IPv4), "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload"},
+		"firewalld by iptables": {withChain("INPUT_ZONES"), incoming(vrrp.IPv4), "firewall-cmd --permanent --add-service=vipd --zone=$(firewall-cmd --get-zone-of-interface=eth0) && firewall-cmd --reload"},
+		"iptables":              {table{name: "iptables filter"}, incoming(vrrp.IPv4), "iptables -t filter -I INPUT -p 112 -j ACCEPT, and save that"},
+		"nft":                   {table{name: "inet t"}, incoming(vrrp.IPv4), "nft insert rule inet t in meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)"},
+		"ufw":                   {withChain("ufw-user-input"), incoming(vrrp.IPv4), "ufw allow proto vrrp from 198.51.100.0/24" + older},
+		"ufw, IPv6":             {withChain("ufw6-user-input"), incoming(vrrp.IPv6), "ufw allow proto vrrp from fe80::/10" + older},
+		"ufw, out":              {withChain("ufw-user-output"), probePacket{family: vrrp.IPv4, out: true}, "ufw allow out proto vrrp from any to any" + older},
 	} {
-		if got := firewallRemedy(p, table, "input", "rule 3 of chain in"); got != want {
-			t.Errorf("%s: %s", table, got)
+		if got := at.firewallRemedy(tt.packet, &tt.table, "input", "rule 3 of chain in"); got != tt.want {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
+}
+
+func withChain(name string) table {
+	return table{name: "iptables filter", chains: map[string]*chain{name: {}}}
 }
 
 // With peers each has to be reached, and what comes from them be let in.

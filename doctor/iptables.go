@@ -68,6 +68,8 @@ func iptablesRule(text string, fields []string, p probePacket) rule {
 			i++
 		case "--ctstate", "--state":
 			m, i = p.ctstate(value), i+1
+		case "--dst-type":
+			m, i = p.destinationType(value), i+1
 		case "--pkt-type":
 			m, i = truth(value == "multicast" && !p.unicast || value == "unicast" && p.unicast), i+1
 		default:
@@ -104,6 +106,19 @@ func (p probePacket) iptablesDestination(s string) tri {
 		return p.destination(prefix.Addr().String())
 	}
 	return p.destination(s)
+}
+
+// destinationType knows the types of addrtype that an advertisement may have.
+func (p probePacket) destinationType(s string) tri {
+	switch s {
+	case "MULTICAST":
+		return truth(!p.unicast)
+	case "LOCAL":
+		return truth(p.unicast && !p.out)
+	case "BROADCAST":
+		return no
+	}
+	return unknown
 }
 
 func (p probePacket) ctstate(list string) tri {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/vipd/vipd/doctor"
 	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/firewalld"
 	"github.com/vipd/vipd/test/lab"
 )
 
@@ -56,7 +57,7 @@ func (w *ward) second() *cluster.Server { return w.cluster.Servers[1] }
 
 // TestFaults makes faults, and wants each found where it is, and nowhere before.
 func TestFaults(t *testing.T) {
-	lab.Require(t, "ip", "nft", "iptables", "keepalived", "setarch", "taskset")
+	lab.Require(t, append(firewalld.Tools(), "ip", "nft", "iptables", "keepalived", "ufw", "setarch", "taskset")...)
 	w := newWard(t, programs(t))
 	w.overlay("/etc")
 	w.api()

@@ -30,6 +30,7 @@ import (
 	"github.com/vipd/vipd/agent/control"
 	"github.com/vipd/vipd/doctor"
 	"github.com/vipd/vipd/test/cluster"
+	"github.com/vipd/vipd/test/firewalld"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/test/standin/pki"
 	"github.com/vipd/vipd/vrrp"
@@ -53,7 +54,7 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"ufw", realUfw}, {"BGP", routes}, {"nobody advertises", silence},
 	}
 }
 
@@ -591,6 +592,65 @@ func iptables(w *ward) {
 		}
 		w.lacks("firewall-drops", w.examine(s))
 	}
+}
+
+// realFirewalld has firewalld in the way, by nftables for an interface that nobody gave a
+// zone, and by iptables for one that has its own, and each time takes it out of it as it is
+// told.
+func realFirewalld(w *ward) {
+	s := w.second()
+	w.t.Cleanup(w.settledAgain)
+	for _, tt := range []struct{ backend, zone, v4, v6 string }{
+		{"nftables", "", "table inet firewalld", "table inet firewalld"},
+		{"iptables", "firewall-cmd --permanent --zone=drop --change-interface=eth0 && firewall-cmd --reload", "table iptables filter", "table ip6tables filter"},
+	} {
+		f, err := firewalld.Start(w.t.Context(), s.Node, firewalld.Options{
+			Dir: w.t.TempDir(), Log: w.t.Output(), Backend: tt.backend, Services: []string{"../packaging/firewall/vipd.xml"},
+		})
+		w.must(err)
+		w.t.Cleanup(func() { w.must(f.Stop()) })
+		w.typed(f, tt.zone)
+		r := w.examine(s, "--listen", "0s")
+		w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: "+tt.v4, "firewall-cmd --permanent --add-service=vipd ")
+		w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: "+tt.v6, "firewall-cmd --permanent --add-service=vipd ")
+		i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.ID == "firewall-drops" })
+		w.typed(f, r.Findings[max(0, i)].Remedy)
+		w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
+		w.settled() // the servers hear each other again
+		w.must(f.Stop())
+	}
+}
+
+// realUfw has ufw in the way, as its package leaves it, and takes it out of it as it is told.
+func realUfw(w *ward) {
+	if _, err := os.ReadFile("/etc/ufw/before.rules"); err != nil {
+		lab.Miss(w.t, "root, whose files ufw's are: "+err.Error())
+	}
+	s := w.second()
+	w.t.Cleanup(w.settledAgain)
+	w.run(s, "ufw --force enable")
+	defer w.run(s, "ufw --force disable")
+	r := w.examine(s, "--listen", "0s")
+	w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: table iptables filter, policy drop of chain INPUT", "ufw allow proto vrrp from 198.51.100.0/24")
+	w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: table ip6tables filter, policy drop of chain INPUT", "ufw allow proto vrrp from fe80::/10")
+	w.run(s, "ufw default deny outgoing")
+	r = w.examine(s, "--listen", "0s")
+	w.says(r, "firewall-drops", "IPv4 advertisements do not go out on eth0", "ufw allow out proto vrrp from any to any")
+	for _, f := range r.Findings {
+		if remedy, _, ok := strings.Cut(f.Remedy, " ("); ok && f.ID == "firewall-drops" {
+			w.run(s, remedy)
+		}
+	}
+	w.lacks("firewall-drops", w.examine(s, "--listen", "0s"))
+	w.settled() // the servers hear each other again
+}
+
+// typed has an operator with firewalld type this.
+func (w *ward) typed(f *firewalld.Firewalld, line string) {
+	w.t.Helper()
+	out, err := f.Run(line)
+	w.must(err)
+	w.t.Logf("%s: %s", line, out)
 }
 
 // silence ends all agents.

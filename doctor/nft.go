@@ -155,6 +155,8 @@ func compare(left, right json.RawMessage, p probePacket) tri {
 		return p.meta(l.Meta.Key, right)
 	case l.CT != nil && l.CT.Key == "state":
 		return p.state(right)
+	case l.CT != nil && l.CT.Key == "status":
+		return status(right)
 	case l.Payload != nil:
 		return p.payload(l.Payload.Protocol, l.Payload.Field, right)
 	}
@@ -207,6 +209,17 @@ func (p probePacket) state(right json.RawMessage) tri {
 			}
 		}
 		return no
+	})
+}
+
+// status: nobody translates the addresses of an advertisement, and nothing else is asked of
+// its connection that the text of a rule tells.
+func status(right json.RawMessage) tri {
+	return any1(right, func(s string) tri {
+		if s == "dnat" || s == "snat" {
+			return no
+		}
+		return unknown
 	})
 }
 

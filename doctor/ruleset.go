@@ -86,6 +86,22 @@ func (t *table) ofIptables() bool {
 	return false
 }
 
+// ofFirewalld tells whether firewalld made the table, or by iptables chains of it.
+func (t *table) ofFirewalld() bool {
+	_, zones := t.chains["INPUT_ZONES"]
+	return zones || strings.HasSuffix(t.name, " firewalld")
+}
+
+// ofUfw tells whether ufw made chains of the table.
+func (t *table) ofUfw() bool {
+	for name := range t.chains {
+		if strings.HasPrefix(name, "ufw-") || strings.HasPrefix(name, "ufw6-") {
+			return true
+		}
+	}
+	return false
+}
+
 // maxDepth is how deep the kernel lets chains jump.
 const maxDepth = 16
 
@@ -93,8 +109,10 @@ func (t *table) walk(c *chain, depth int) (verdict, by string) {
 	if depth > maxDepth {
 		return "accept", ""
 	}
+	comes := yes // the packet, to the rule
 	for _, r := range c.rules {
-		if r.match == no || r.match == unknown && r.verdict == "drop" {
+		match := min(r.match, comes)
+		if r.match == no || match == unknown && r.verdict == "drop" {
 			continue
 		}
 		switch r.verdict {
@@ -103,20 +121,24 @@ func (t *table) walk(c *chain, depth int) (verdict, by string) {
 		case "drop":
 			return "drop", r.text
 		case "return":
-			if r.match == yes {
+			if match == yes {
 				return "", ""
 			}
+			comes = unknown
 		case "jump", "goto":
 			next, ok := t.chains[r.target]
 			if !ok {
 				continue
 			}
 			verdict, by = t.walk(next, depth+1)
-			if verdict == "accept" || verdict == "drop" && r.match == yes {
+			if verdict == "accept" || verdict == "drop" && match == yes {
 				return verdict, by
 			}
-			if r.verdict == "goto" && r.match == yes {
+			if r.verdict == "goto" && match == yes {
 				return "", ""
+			}
+			if r.verdict == "goto" {
+				comes = unknown
 			}
 		}
 	}

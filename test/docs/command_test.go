@@ -2,11 +2,15 @@ package docs_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/vipd/vipd/test/lab"
 )
 
 // TestShell: what is to be typed is shell.
@@ -22,6 +26,27 @@ func TestShell(t *testing.T) {
 				t.Errorf("%s:%d: %v: %s", p.name, b.line, err, out)
 			}
 		}
+	}
+}
+
+// TestShellIsSound: shellcheck has nothing against it either.
+func TestShellIsSound(t *testing.T) {
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		lab.Miss(t, "shellcheck: run make deps")
+	}
+	dir := t.TempDir()
+	args := []string{"--shell=bash"}
+	for _, p := range pages(t) {
+		for _, b := range p.blocks {
+			if b.lang == "sh" {
+				file := filepath.Join(dir, fmt.Sprintf("%s:%d", filepath.Base(p.name), b.line))
+				must(t, os.WriteFile(file, []byte(b.text), 0o644))
+				args = append(args, file)
+			}
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "shellcheck", args...).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -29,6 +29,9 @@ func (b block) typed() []command {
 	var all []command
 	for i := 0; i < len(lines); i++ {
 		line, number := lines[i], b.line+1+i
+		if b.lang == "sh" && strings.HasPrefix(line, "#") {
+			continue // where an apostrophe quotes nothing
+		}
 		if b.lang == "" {
 			number--
 			if line = behindPrompt(line); line == "" {

@@ -1,3 +1,3 @@
-// Package e2e installs the package on booted machines as the README says, breaks
-// things, and writes down what a client outside saw of it: bin/e2e/report.md.
+// Package e2e installs the package on booted machines as the README says and as
+// the quick start does, breaks things, and writes down what a client outside saw of it: bin/e2e/report.md.
 package e2e

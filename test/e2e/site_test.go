@@ -82,12 +82,7 @@ func (s *site) installK3s(ctx context.Context) error {
 }
 
 func (s *site) installK3sOn(ctx context.Context, n *node) error {
-	for _, name := range []string{"server-ca.crt", "server-ca.key", "client-ca.crt", "client-ca.key"} {
-		if err := n.CopyIn(filepath.Join(s.path("ca"), name), filepath.Join(pki.TLSDir("/var/lib/rancher/k3s"), name)); err != nil {
-			return err
-		}
-	}
-	if err := n.CopyIn(s.bin.Standin, "/usr/local/bin/k3s"); err != nil {
+	if err := s.copyK3s(n); err != nil {
 		return err
 	}
 	if err := n.CopyIn("testdata/k3s.service", "/etc/systemd/system/k3s.service"); err != nil {
@@ -95,6 +90,16 @@ func (s *site) installK3sOn(ctx context.Context, n *node) error {
 	}
 	_, err := n.Systemctl(ctx, "enable", "--now", "k3s.service")
 	return err
+}
+
+// copyK3s copies the stand-in, and the authorities.
+func (s *site) copyK3s(n *node) error {
+	for _, name := range []string{"server-ca.crt", "server-ca.key", "client-ca.crt", "client-ca.key"} {
+		if err := n.CopyIn(filepath.Join(s.path("ca"), name), filepath.Join(pki.TLSDir("/var/lib/rancher/k3s"), name)); err != nil {
+			return err
+		}
+	}
+	return n.CopyIn(s.bin.Standin, "/usr/local/bin/k3s")
 }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
