@@ -169,6 +169,7 @@ func (a *Agent) watchdog(ctx context.Context) error {
 	timeout, goesFirst := unit, realTime()
 	tick := time.NewTicker(timeout / feedings)
 	defer tick.Stop()
+	beats := make(map[*router]uint64)
 	for {
 		if d := a.watchdogTimeout(unit); goesFirst && d != timeout {
 			timeout = d
@@ -180,9 +181,7 @@ func (a *Agent) watchdog(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for _, r := range *a.live.Load() {
-			r.wait(func() {})
-		}
+		beats = a.pulse(beats)
 		for _, r := range a.routes() {
 			r.wait(func() {})
 		}
@@ -191,19 +190,32 @@ func (a *Agent) watchdog(ctx context.Context) error {
 	}
 }
 
+// pulse returns when each router's loop has run since it had the beats before, and how many
+// it has now. Most have by themselves: of many routers few are woken for this.
+func (a *Agent) pulse(before map[*router]uint64) map[*router]uint64 {
+	live := *a.live.Load()
+	now := make(map[*router]uint64, len(live))
+	for _, r := range live {
+		if n, known := before[r]; !known || n == r.beats.Load() {
+			r.wait(func() {})
+		}
+		now[r] = r.beats.Load()
+	}
+	return now
+}
+
 const (
-	feedings    = 2           // of the watchdog within its timeout
-	minWatchdog = time.Second // past what stalls an agent with real-time scheduling
+	feedings    = 4                      // of the watchdog within its timeout
+	minWatchdog = 750 * time.Millisecond // past what stalls an agent with real-time scheduling
 )
 
 // watchdogTimeout is when an agent that goes before everything else counts as hung: after
-// the Active_Down_Interval at its longest, which is four advertisement intervals (RFC
-// 9568, section 6.1), for by then the others have taken over and its addresses have to
-// go. The unit's is the most.
+// three advertisement intervals, when the others begin to take over (RFC 9568, section
+// 6.1), for then its addresses have to go. The unit's is the most.
 func (a *Agent) watchdogTimeout(unit time.Duration) time.Duration {
 	timeout := unit
 	for _, r := range *a.live.Load() {
-		timeout = min(timeout, max(minWatchdog, 4*r.snapshot().cfg.AdvertInterval))
+		timeout = min(timeout, max(minWatchdog, 3*r.snapshot().cfg.AdvertInterval))
 	}
 	return timeout
 }

@@ -891,7 +891,9 @@ func TestStuckLoopStarvesTheWatchdog(t *testing.T) {
 	held, free := make(chan struct{}), make(chan struct{})
 	stuck.call(func() { close(held); <-free })
 	<-held
-	fed(10 * time.Millisecond) // what was under way
+	for end := time.Now().Add(5 * time.Second); fed(100*time.Millisecond) && time.Now().Before(end); {
+		// what was under way
+	}
 	if fed(500 * time.Millisecond) {
 		t.Error("fed while a loop is stuck")
 	}
@@ -909,8 +911,8 @@ func TestWatchdogTimeout(t *testing.T) {
 		want      time.Duration
 	}{
 		{"no routers", nil, unit},
-		{"the default", []time.Duration{250 * time.Millisecond}, time.Second},
-		{"the shortest of several", []time.Duration{time.Second, 500 * time.Millisecond, 2 * time.Second}, 2 * time.Second},
+		{"the default", []time.Duration{250 * time.Millisecond}, 750 * time.Millisecond},
+		{"the shortest of several", []time.Duration{time.Second, 500 * time.Millisecond, 2 * time.Second}, 1500 * time.Millisecond},
 		{"not below what is safe", []time.Duration{10 * time.Millisecond}, minWatchdog},
 		{"not above the unit's", []time.Duration{2 * time.Second}, unit},
 	} {

@@ -73,8 +73,7 @@ func crash(name, signal string, times int) scenario {
 }
 
 // twoHolders is how long an agent that hangs may leave its address beside that of its
-// successor, who takes over after 0.8 s: until the watchdog, vipd release and a busy
-// machine are done.
+// successor: until vipd release is done, on a busy machine.
 const twoHolders = 500 * time.Millisecond
 
 func hang(x *trial) {
@@ -90,7 +89,7 @@ func hang(x *trial) {
 func stall(x *trial) {
 	before := x.pid(x.first)
 	x.kill(x.first, "STOP")
-	// Shorter than the Backups wait, and than the watchdog may: it was fed up to 500 ms ago.
+	// Shorter than the Backups wait, and than the watchdog may: it was fed up to 188 ms ago.
 	<-time.After(300 * time.Millisecond)
 	x.kill(x.first, "CONT")
 	x.stays(x.first, 2*time.Second)
