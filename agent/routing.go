@@ -196,7 +196,7 @@ func speakerConfig(b *config.BGP, virtual []netip.Addr, before netip.Addr) (bgp.
 	if err != nil {
 		return bgp.Config{}, err
 	}
-	cfg := bgp.Config{AS: b.LocalAS, ID: id}
+	cfg := bgp.Config{AS: b.LocalAS, ID: id, Drain: b.DrainDelay}
 	for _, p := range b.Peers {
 		secret, err := p.ReadPassword()
 		if err != nil {

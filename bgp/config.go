@@ -13,6 +13,7 @@ type Config struct {
 	AS    uint32
 	ID    netip.Addr // router id, IPv4
 	Peers []Peer
+	Drain time.Duration // how long a session that a new configuration ends announces first that it leaves
 }
 
 // Peer is a router to speak to.

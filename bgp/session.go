@@ -69,7 +69,9 @@ type Counters struct {
 // session is that with one router. Its goroutine connects again and again.
 type session struct {
 	speaker *Speaker
+	cfg     Config          // whose AS and router id are its own
 	kick    chan struct{}   // the routes have changed
+	leaving chan struct{}   // closed when it is to end as soon as the traffic has moved
 	ending  chan struct{}   // closed when it is to end
 	done    chan struct{}   // closed when it has ended
 	after   <-chan struct{} // of the session that it replaces: a router takes no second one
@@ -84,13 +86,16 @@ type session struct {
 	short int              // how many connections in a row did not last
 	unfit int              // how many attempts in a row ended with a notification
 
+	lingers time.Duration // how long it goes on while it leaves; 0: it does not leave
+
 	// Owned by run; kept may be read after it.
 	kept *Kept
 }
 
 func newSession(s *Speaker, p Peer) *session {
 	return &session{
-		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{}),
+		speaker: s, cfg: s.cfg, peer: p, kick: make(chan struct{}, 1),
+		leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
 		state: Status{Peer: p.Address, AS: p.AS, State: Idle, Since: time.Now()},
 	}
 }
@@ -123,6 +128,21 @@ func (x *session) wake() {
 
 // stop ends the session with a word to the router.
 func (x *session) stop(word *Error) { x.finish(word) }
+
+// leave ends the session with a word to the router, after the time in which traffic moves away
+// from routes that are announced as leaving.
+func (x *session) leave(after time.Duration, word *Error) {
+	x.mu.Lock()
+	up := x.state.State == Established && !x.ended && x.lingers == 0
+	if up && after > 0 {
+		x.lingers, x.word = after, word
+		close(x.leaving)
+	}
+	x.mu.Unlock()
+	if !up || after == 0 {
+		x.stop(word)
+	}
+}
 
 // suspend ends the session without one.
 func (x *session) suspend() { x.finish(nil) }
@@ -191,6 +211,7 @@ var errEnding = errors.New("ending")
 
 // run connects until it is told to end.
 func (x *session) run(ctx context.Context) {
+	x.await(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // what waits for the network waits no longer
@@ -200,24 +221,47 @@ func (x *session) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
-	if x.after != nil {
-		select {
-		case <-x.after:
-		case <-ctx.Done():
-		}
-	}
-	for {
+	for ctx.Err() == nil && !x.isEnding() {
 		err := x.once(ctx)
-		if errors.Is(err, errEnding) || ctx.Err() != nil {
-			x.enter(Idle)
-			return
+		if errors.Is(err, errEnding) || ctx.Err() != nil || x.leaves() {
+			break
 		}
 		select {
 		case <-time.After(x.failed(err)):
 		case <-ctx.Done():
-			x.enter(Idle)
-			return
 		}
+	}
+	x.enter(Idle)
+}
+
+// await waits for the session that this one replaces, also if it is to end itself: the next
+// one waits for both.
+func (x *session) await(ctx context.Context) {
+	if x.after == nil {
+		return
+	}
+	x.note(func(s *Status) { s.Problem = "the session as it was configured before leaves first" })
+	select {
+	case <-x.after:
+	case <-ctx.Done():
+	}
+	x.note(func(s *Status) { s.Problem = "" })
+}
+
+// leaves reports whether the session ends with its connection.
+func (x *session) leaves() bool { return closed(x.leaving) }
+
+func (x *session) isEnding() bool { return closed(x.ending) }
+
+// over reports whether the session has ended.
+func (x *session) over() bool { return closed(x.done) }
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -436,9 +480,8 @@ func (t *talk) write(b []byte) error {
 
 // open exchanges OPEN messages and agrees on the terms.
 func (t *talk) open() error {
-	cfg, _ := t.speaker.config()
 	mine := open{
-		AS: cfg.AS, Hold: t.p.Hold, ID: cfg.ID, Families: t.p.Families, FourOctets: true,
+		AS: t.cfg.AS, Hold: t.p.Hold, ID: t.cfg.ID, Families: t.p.Families, FourOctets: true,
 		ExtendedNextHop: t.p.ExtendedNextHop, Refresh: true,
 	}
 	t.listen()
@@ -454,7 +497,7 @@ func (t *talk) open() error {
 	if err != nil {
 		return err
 	}
-	if err := t.agree(cfg, mine, theirs); err != nil {
+	if err := t.agree(mine, theirs); err != nil {
 		return err
 	}
 	if err := t.write(keepalive()); err != nil {
@@ -465,12 +508,12 @@ func (t *talk) open() error {
 	return err
 }
 
-func (t *talk) agree(cfg Config, mine, theirs open) error {
+func (t *talk) agree(mine, theirs open) error {
 	if theirs.AS != t.p.AS {
 		return &Error{Code: codeOpen, Subcode: 2, Words: fmt.Sprintf("it says that it is AS %d, and vipd.toml says %d: correct \"as\" of this peer", theirs.AS, t.p.AS)}
 	}
-	if theirs.ID == cfg.ID && theirs.AS == cfg.AS {
-		return &Error{Code: codeOpen, Subcode: 3, Words: fmt.Sprintf("it has the router id %v of this node: set router_id", cfg.ID)}
+	if theirs.ID == mine.ID && theirs.AS == mine.AS {
+		return &Error{Code: codeOpen, Subcode: 3, Words: fmt.Sprintf("it has the router id %v of this node: set router_id", mine.ID)}
 	}
 	for _, f := range mine.Families {
 		if slices.Contains(theirs.Families, f) {

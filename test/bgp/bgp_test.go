@@ -532,6 +532,52 @@ func TestReload(t *testing.T) {
 	s.leads(x)
 }
 
+// TestReloadTerms: a session whose terms have changed is left as by a drain, before another one
+// is opened: where other servers are ready no connection fails.
+func TestReloadTerms(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		t.Run("one is used", func(t *testing.T) { changesTerms(t, kind, setup{}) })
+		t.Run("all are used", func(t *testing.T) { changesTerms(t, kind, setup{spread: true}) })
+	})
+}
+
+func changesTerms(t *testing.T, kind string, h setup) {
+	s := begin(t, kind, h)
+	x, before, left := s.Servers[0], s.Servers[:1], s.Servers[1:2]
+	if h.spread {
+		before, left = s.Servers, s.Servers[1:]
+	}
+	for _, x := range s.Servers {
+		s.announces(x)
+	}
+	p := s.watch()
+	h.more = "hold_time = \"6s\"\n"
+	must(t, x.Reconfigure(h.config(x)))
+	_, err := x.Vipd("reload")
+	must(t, err)
+	s.leads(left...)
+	s.announces(x)
+	s.leads(before...)
+	if got := s.session(x); got.State != "Established" || time.Duration(got.HoldTime) != 6*time.Second {
+		t.Errorf("the session: %+v", got)
+	}
+	wait(t, 500*time.Millisecond)
+	if r := s.report(p); r.Failed > 0 {
+		t.Errorf("failed: %+v", r.Failures)
+	}
+}
+
+// announces waits until a server has told the router of its route.
+func (s *site) announces(x *cluster.Server) {
+	s.t.Helper()
+	s.until("the route to be announced", func() error {
+		if got := s.session(x); got.Routes != 1 {
+			return fmt.Errorf("the session is %+v", got)
+		}
+		return nil
+	})
+}
+
 // TestBFD: a node's death costs three intervals, not the hold time.
 func TestBFD(t *testing.T) {
 	const every = 100 * time.Millisecond
