@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -275,17 +277,33 @@ func (x *session) once(ctx context.Context) error {
 	}
 	p := x.config()
 	x.enter(Connect)
-	dialing, cancel := context.WithTimeout(ctx, dialTime)
-	conn, err := x.speaker.dial(dialing, &p)
-	cancel()
+	conn, err := x.dial(ctx, p)
 	if err != nil {
-		return explainDial(&p, err)
+		return err
 	}
 	t := newTalk(x, p, conn)
 	if err := t.open(); err != nil {
 		return t.end(err)
 	}
 	return t.established(nil)
+}
+
+// dial connects to a peer, from what its interface has for an address now.
+func (x *session) dial(ctx context.Context, p Peer) (net.Conn, error) {
+	if p.Interface != "" {
+		a, err := AddressOn(p.Interface, p.Address, x.speaker.avoided())
+		if err != nil {
+			return nil, &explained{err.Error(), unix.EADDRNOTAVAIL}
+		}
+		p.Source = a
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := x.speaker.dial(ctx, &p)
+	if err != nil {
+		return nil, explainDial(&p, err)
+	}
+	return conn, nil
 }
 
 // disagrees reports whether the two ends got to speak and do not get along. One that is

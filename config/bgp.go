@@ -25,7 +25,8 @@ type BGPPeer struct {
 	Address          netip.Addr
 	AS               uint32
 	Port             uint16
-	Source           netip.Addr // zero: the kernel chooses
+	Source           netip.Addr // zero: that on SourceInterface
+	SourceInterface  string     // "": the kernel chooses
 	Password         Key        // a file or a credential; its ID means nothing
 	Multihop         uint8      // the TTL of what is sent; 0: 1 to external peers, 64 to internal ones
 	TTLSecurity      uint8      // hops to it; 0: off
@@ -85,7 +86,7 @@ var bgpPeerKeys = append(schema[BGPPeer]{
 var sharedPeerKeys = schema[BGPPeer]{
 	{"as", func(v value, p *BGPPeer) { number(v, &p.AS, 1, maxAS) }},
 	{"port", func(v value, p *BGPPeer) { number(v, &p.Port, 1, 65535) }},
-	{"source", func(v value, p *BGPPeer) { readOwnAddress(v, &p.Source, 0) }},
+	{"source", readSource},
 	{"password_file", readPasswordFile},
 	{"password_credential", func(v value, p *BGPPeer) { readCredential(v, &p.Password) }},
 	{"multihop", func(v value, p *BGPPeer) { whole(v, &p.Multihop, 2, 255, ", the hops to it") }},
@@ -331,6 +332,17 @@ func readKeepalive(v value, p *BGPPeer) {
 	if v.duration(&d, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
 		p.Keepalive = d
 	}
+}
+
+// readSource reads an address of this node, or an interface that has one.
+func readSource(v value, p *BGPPeer) {
+	p.Source, p.SourceInterface = netip.Addr{}, ""
+	name, _ := v.data.(string)
+	if strings.Trim(name, digits+".") != "" && isInterfaceName(name) { // an address has a colon else
+		p.SourceInterface = name
+		return
+	}
+	readOwnAddress(v, &p.Source, 0)
 }
 
 func readHoldTime(v value, p *BGPPeer) {

@@ -99,7 +99,7 @@ func checkBGPPeer(t peerTable, p BGPPeer) {
 		t.failBFD()
 	}
 	if p.Source.IsValid() && p.Address.IsValid() && vrrp.FamilyOf(p.Source) != vrrp.FamilyOf(p.Address) {
-		t.failKey("source", "%s is %s, and the peer's address is not: write one of the same family", p.Source, vrrp.FamilyOf(p.Source))
+		t.failKey("source", "%s is %s, and that of peer %s is not: write one of the same family, or the interface that has both", p.Source, vrrp.FamilyOf(p.Source), p.Address)
 	}
 	if p.Keepalive > p.HoldTime/3 {
 		t.failKeepalive(p)

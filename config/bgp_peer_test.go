@@ -87,6 +87,15 @@ func TestBGPPairs(t *testing.T) {
 	if p := with("ttl_security = 1", "multihop = 2"); p.Multihop != 2 || p.TTLSecurity != 0 {
 		t.Errorf("multihop: %+v", p)
 	}
+	if p := with(`source = "eth1"`, ""); p.Source.IsValid() || p.SourceInterface != "eth1" {
+		t.Errorf("source of all: %+v", p)
+	}
+	if p := with(`source = "eth1"`, `source = "203.0.113.11"`); p.Source != netip.MustParseAddr("203.0.113.11") || p.SourceInterface != "" {
+		t.Errorf("source: %+v", p)
+	}
+	if p := with(`source = "203.0.113.11"`, `source = "lo"`); p.Source.IsValid() || p.SourceInterface != "lo" {
+		t.Errorf("source by its interface: %+v", p)
+	}
 	if p := with("as = 1\nlocal_preference = 200", ""); p.AS != 64600 || p.LocalPreference != 200 {
 		t.Errorf("as of its own, local_preference for others: %+v", p)
 	}
@@ -104,6 +113,8 @@ func TestBGPForAllRefusals(t *testing.T) {
 		{`keepalive = "5s"`, `keepalive = "20s"`, "vipd.toml:12: bgp.keepalive: 20s is more than a third of hold_time, 30s: choose less, or leave it out"},
 		{`"203.0.113.2"`, "\"203.0.113.2\"\nhold_time = \"9s\"", "vipd.toml:27: bgp.peer.hold_time: 9s is less than three times the keepalive in [bgp], 5s: choose more, or add a keepalive here"},
 		{`"203.0.113.2"`, "\"203.0.113.2\"\nkeepalive = \"11s\"", "vipd.toml:27: bgp.peer.keepalive: 11s is more than a third of hold_time, 30s: choose less, or leave it out"},
+		{"port = 1179", `source = "2001:db8::11"`, "vipd.toml:8: bgp.source: 2001:db8::11 is IPv6, and that of peer 203.0.113.1 is not: write one of the same family, or the interface that has both\nvipd.toml:8: bgp.source: 2001:db8::11 is IPv6, and that of peer 203.0.113.2 is not: write one of the same family, or the interface that has both"},
+		{"port = 1179", `source = "203.0.113"`, `vipd.toml:8: bgp.source: "203.0.113" is not an IP address: write one such as "203.0.113.11"`},
 		{`worse_by = "med"`, `worse_by = "local-preference"`, `vipd.toml:21: bgp.worse_by: "local-preference" is not sent to external peers: choose "as-path" or "med"`},
 		{`worse_by = "med"`, `worse_by = "as-path"`, "vipd.toml:22: bgp.worse_step: 500 is out of range: the AS is prepended 1 to 10 times for a step"},
 	} {

@@ -467,6 +467,26 @@ func TestSaysWhatIsWrong(t *testing.T) {
 	})
 }
 
+// TestSourceInterface: the address to connect from is that which an interface has by then, and
+// not the virtual one.
+func TestSourceInterface(t *testing.T) {
+	s := newSite(t, "BIRD", setup{servers: 1, more: "source = \"src0\"\n", vip: "interface = \"src0\"\n"})
+	s.speaks.start()
+	x := s.Servers[0]
+	must(t, x.StartAPI("ready"))
+	must(t, x.StartAgent())
+	s.complains(x, "there is no interface src0: correct source")
+	s.on(x.Node, "ip link add src0 type veth peer name src1")
+	s.on(x.Node, "ip link set src0 up")
+	s.on(x.Node, "ip link set src1 up")
+	s.complains(x, "src0 has no IPv4 address of this node's own: give it one, or correct source")
+	s.on(x.Node, fmt.Sprintf("ip addr add %v/32 dev src0", x.Addr))
+	s.leads(x)
+	if got := s.session(x); got.Source != x.Addr.String() {
+		t.Errorf("the session: %+v", got)
+	}
+}
+
 // TestAttributes: what the router is told of a route, when it is ready and when it leaves.
 func TestAttributes(t *testing.T) {
 	s := begin(t, "BIRD", setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"})
