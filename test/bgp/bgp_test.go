@@ -125,7 +125,7 @@ func TestGrades(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{})
 		p := s.watch()
-		must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+		must(t, s.Servers[0].SetAPI(t.Context(), "etcd-lost"))
 		s.leads(s.Servers[1])
 		wait(t, 300*time.Millisecond)
 		if r := s.report(p); r.Failed > 0 {
@@ -289,16 +289,41 @@ func TestAgentHangs(t *testing.T) {
 	s.leads(s.Servers[0])
 }
 
-// TestRouterRestarts: the sessions come back by themselves.
+// TestRouterRestarts: the sessions come back by themselves, and the client waits from the
+// router's start, which clears its kernel of old routes, for no longer than connect_retry and
+// what the router takes to install the routes. Killed, it goes on forwarding by the old ones.
 func TestRouterRestarts(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{spread: true})
+		p := s.watch()
 		s.speaks.kill()
 		for _, x := range s.Servers {
 			s.complains(x, "nothing listens on port 179 there")
 		}
+		began := time.Now()
 		s.speaks.start()
+		s.until("the sessions to be up", func() error {
+			for _, x := range s.Servers {
+				if got := s.session(x); got.Routes != 1 {
+					return fmt.Errorf("that of %s is %+v", x.Name, got)
+				}
+			}
+			return nil
+		})
+		took := time.Since(began)
 		s.leads(s.Servers...)
+		wait(t, 500*time.Millisecond)
+		r := s.report(p)
+		t.Logf("%s: the sessions were up %v after its start; the client waited for %v, and %d of %v failed", kind, took, beyondNoise(r), r.Failed, r.Outcomes)
+		if took > 2*time.Second {
+			t.Errorf("the sessions were up %v after the router's start", took)
+		}
+		if gap := beyondNoise(r); gap > took+installs+late {
+			t.Errorf("the client waited for %v, and the sessions took %v: %+v", gap, took, r.Failures)
+		}
+		if len(r.Nodes) != len(s.Servers) {
+			t.Errorf("answers came from %v", r.Nodes)
+		}
 	})
 }
 
@@ -487,29 +512,49 @@ func TestSourceInterface(t *testing.T) {
 	}
 }
 
-// TestAttributes: what the router is told of a route, when it is ready and when it leaves.
+// TestAttributes: what the router is told of a route, as the server gets worse: to external
+// peers its AS again and again, to internal ones a lower LOCAL_PREF.
 func TestAttributes(t *testing.T) {
-	s := begin(t, "BIRD", setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"})
-	b := s.speaks.(*bird)
-	tells := func(words ...string) {
+	each(t, func(t *testing.T, kind string) {
+		h := setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"}
+		t.Run("external", func(t *testing.T) { worsens(t, kind, h) })
+		h.internal = true
+		t.Run("internal", func(t *testing.T) { worsens(t, kind, h) })
+	})
+}
+
+func worsens(t *testing.T, kind string, h setup) {
+	s := begin(t, kind, h)
+	x := s.Servers[0]
+	tells := func(want attributes) {
 		t.Helper()
-		s.until("the router to be told", func() error {
-			out := s.on(s.router, "birdc -s "+b.dir+"/ctl show route all")
-			for _, w := range words {
-				if !strings.Contains(out, w) {
-					return fmt.Errorf("no %q in %s", w, out)
-				}
+		want.hop, want.med, want.large = x.Addr.String(), 11, "4200000000:1:2"
+		s.until(fmt.Sprintf("the router to be told %+v", want), func() error {
+			if got := s.speaks.knows(); got != want {
+				return fmt.Errorf("it knows %+v", got)
 			}
 			return nil
 		})
 	}
-	tells("BGP.as_path: 64512\n", "BGP.next_hop: 198.51.100.11", "BGP.med: 11\n", "BGP.community: (64512,100)\n", "BGP.large_community: (4200000000, 1, 2)")
+	steps := func(n int, communities string) attributes {
+		if h.internal {
+			return attributes{preference: 100 - 30*n, communities: communities}
+		}
+		return attributes{path: strings.TrimSpace(strings.Repeat(fmt.Sprintf("%d ", serverAS), 1+4*n)), communities: communities}
+	}
+	tells(steps(0, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "etcd-lost"))
+	tells(steps(1, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "hang"))
+	tells(steps(3, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "ready"))
+	tells(steps(0, "64512:100"))
 	drained := make(chan error, 1)
 	go func() {
-		_, err := s.Servers[0].Vipd("drain", "--wait")
+		_, err := x.Vipd("drain", "--wait")
 		drained <- err
 	}()
-	tells("BGP.as_path: 64512 64512 64512 64512 64512 64512 64512 64512 64512\n", "BGP.community: (64512,100) (65535,0)\n")
+	tells(steps(2, "64512:100 65535:0"))
 	must(t, <-drained)
 	s.leads()
 }
@@ -529,8 +574,8 @@ func TestReload(t *testing.T) {
 	h.more = "communities = [\"64512:5\"]\n"
 	reload(h)
 	s.until("the router to be told", func() error {
-		if out := s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl show route all"); !strings.Contains(out, "(64512,5)") {
-			return fmt.Errorf("the route is %s", out)
+		if got := s.speaks.knows(); got.communities != "64512:5" {
+			return fmt.Errorf("the route is %+v", got)
 		}
 		return nil
 	})

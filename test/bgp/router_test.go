@@ -1,10 +1,12 @@
 package bgp
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,6 +132,33 @@ func (b *bird) reset(x *cluster.Server) {
 	b.site.on(b.at.node, "birdc -s "+filepath.Join(b.dir, "ctl")+" restart "+x.Name)
 }
 
+func (b *bird) knows() (a attributes) {
+	out, err := b.at.node.Run("birdc", "-s", filepath.Join(b.dir, "ctl"), "show", "route", "all", b.site.how.prefix())
+	if err != nil {
+		return attributes{}
+	}
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch value = strings.TrimSpace(value); key {
+		case "BGP.as_path":
+			a.path = value
+		case "BGP.next_hop":
+			a.hop = value
+		case "BGP.med":
+			a.med, _ = strconv.Atoi(value)
+		case "BGP.local_pref":
+			if b.site.how.internal { // BIRD gives others one of its own
+				a.preference, _ = strconv.Atoi(value)
+			}
+		case "BGP.community":
+			a.communities = strings.NewReplacer("(", "", ")", "", ",", ":").Replace(value)
+		case "BGP.large_community":
+			a.large = strings.NewReplacer("(", "", ")", "", ", ", ":").Replace(value)
+		}
+	}
+	return a
+}
+
 // channel is BIRD's name of a family.
 func channel(f vrrp.Family) string {
 	if f == vrrp.IPv6 {
@@ -210,6 +239,35 @@ func (f *frr) daemon(name, conf, zserv string) *process {
 func (f *frr) reset(x *cluster.Server) {
 	_, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("clear bgp %s", f.site.how.server(x)))
 	must(f.site.t, err)
+}
+
+func (f *frr) knows() attributes {
+	type words struct{ String string }
+	var route struct {
+		Paths []struct {
+			ASPath         words
+			Metric         int
+			LocPrf         int
+			Community      words
+			LargeCommunity words
+			Nexthops       []struct{ IP string }
+		}
+	}
+	out, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("show bgp %s unicast %s json", channel(f.site.how.families()[0]), f.site.how.prefix()))
+	if err != nil || json.Unmarshal([]byte(out), &route) != nil || len(route.Paths) == 0 {
+		return attributes{}
+	}
+	p := route.Paths[0]
+	a := attributes{path: p.ASPath.String, med: p.Metric, communities: p.Community.String, large: p.LargeCommunity.String}
+	if f.site.how.internal {
+		a.preference = p.LocPrf
+	}
+	a.path = strings.TrimPrefix(a.path, "Local")
+	a.communities = strings.NewReplacer("graceful-shutdown", "65535:0", "gracefulShutdown", "65535:0").Replace(a.communities)
+	for _, h := range p.Nexthops {
+		a.hop = h.IP
+	}
+	return a
 }
 
 func (f *frr) kill() {

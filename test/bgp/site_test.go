@@ -68,6 +68,16 @@ type router interface {
 	start()
 	kill()
 	reset(x *cluster.Server) // the session with it
+	knows() attributes
+}
+
+// attributes are what a router has been told of the VIP's best route.
+type attributes struct {
+	path               string // AS numbers
+	hop                string
+	med                int
+	preference         int // LOCAL_PREF; 0: an external peer's, which sends none
+	communities, large string
 }
 
 func (h setup) as() int {
@@ -83,6 +93,9 @@ func (h setup) address() netip.Addr {
 	}
 	return netip.MustParseAddr("203.0.113.100")
 }
+
+// prefix is that of the VIP's route.
+func (h setup) prefix() string { return fmt.Sprintf("%v/%d", h.address(), h.address().BitLen()) }
 
 // families are those whose routes the router takes.
 func (h setup) families() []vrrp.Family {
