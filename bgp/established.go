@@ -33,7 +33,7 @@ func (t *talk) established(k *Kept) error {
 func (t *talk) up(inherited []Announced) {
 	t.enter(Established)
 	t.mu.Lock()
-	t.state.Problem, t.said = "", ""
+	t.state.Problem, t.said, t.told = "", "", ""
 	t.state.Families = t.families
 	t.state.Counters.Established++
 	t.mu.Unlock()

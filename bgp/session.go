@@ -84,6 +84,7 @@ type session struct {
 	word  *Error // to be sent at the end; nil: suspend
 	ended bool
 	said  string           // the last that was reported
+	told  string           // why the router ended the session, in its operator's words; "": it is up since, or there were none
 	wrong [troubles]string // with a session that is up
 	short int              // how many connections in a row did not last
 	unfit int              // how many attempts in a row ended with a notification
@@ -167,6 +168,9 @@ func (x *session) status() Status {
 			s.Problem += "; "
 		}
 		s.Problem += words
+	}
+	if x.told != "" && x.told != s.Problem {
+		s.Problem += "; before that: " + x.told
 	}
 	return s
 }
@@ -341,6 +345,10 @@ func (x *session) failed(err error) time.Duration {
 		if !disagrees(err) {
 			x.unfit = 0 // it may be starting anew, mended
 		}
+	}
+	var theirs *received
+	if errors.As(err, &theirs) && theirs.why.text() != "" {
+		x.told = err.Error()
 	}
 	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)
 	repeat := words == x.said && !up

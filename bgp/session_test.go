@@ -319,6 +319,35 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestRouterSaysWhy: what the router's operator said stays in sight while attempts fail, until the
+// session is up again.
+func TestRouterSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		const why = `an operator has shut the session down there, and says "works"`
+		r.mu.Lock()
+		r.first = (&Error{Code: codeCease, Subcode: 5}).marshal()
+		r.mu.Unlock()
+		(<-r.conns).Write(shutdown("works").marshal())
+		synctest.Wait()
+		if st := s.Peers()[0]; st.Problem != why {
+			t.Errorf("ended: %+v", st)
+		}
+		time.Sleep(10 * time.Second)
+		if st := s.Peers()[0]; st.Problem != "it refuses the connection: is this node configured there?; before that: "+why {
+			t.Errorf("refused: %+v", st)
+		}
+		r.mu.Lock()
+		r.first = nil
+		r.mu.Unlock()
+		time.Sleep(retryMost)
+		if st := s.Peers()[0]; st.State != Established || st.Problem != "" {
+			t.Errorf("up: %+v", st)
+		}
+	})
+}
+
 func TestHoldTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRouter(t)

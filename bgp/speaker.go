@@ -205,7 +205,7 @@ func (s *Speaker) Peers() []Status {
 func (s *Speaker) Close() {
 	s.part()
 	for _, x := range s.current() {
-		x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown})
+		x.stop(shutdown("vipd was stopped here, after it had withdrawn its routes"))
 	}
 	s.running.Wait()
 	s.bfd.Close()

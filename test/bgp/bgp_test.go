@@ -512,6 +512,33 @@ func TestSourceInterface(t *testing.T) {
 	}
 }
 
+// TestShutdownText: the operator at one end reads what the other end says as it ends a session.
+func TestShutdownText(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{servers: 1})
+		x := s.Servers[0]
+		if f, ok := s.speaks.(*frr); ok {
+			must(t, x.SignalAgent(syscall.SIGTERM))
+			must(t, x.AwaitAgent(t.Context()))
+			s.until("the router to know why", func() error {
+				if got := f.lastWord(x); !strings.HasPrefix(got, "vipd was stopped here") {
+					return fmt.Errorf("it has %q", got)
+				}
+				return nil
+			})
+			return
+		}
+		s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl disable "+x.Name+" \"works\"")
+		s.until("the history to say why", func() error {
+			out, err := x.Vipd("history")
+			if err == nil && !strings.Contains(out, `an operator has shut the session down there, and says "works"`) {
+				err = errors.New(out)
+			}
+			return err
+		})
+	})
+}
+
 // TestAttributes: what the router is told of a route, as the server gets worse: to external
 // peers its AS again and again, to internal ones a lower LOCAL_PREF.
 func TestAttributes(t *testing.T) {

@@ -270,6 +270,15 @@ func (f *frr) knows() attributes {
 	return a
 }
 
+// lastWord is what a server said as it ended its session.
+func (f *frr) lastWord(x *cluster.Server) string {
+	out, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("show bgp neighbors %v json", f.site.how.server(x)))
+	must(f.site.t, err)
+	var all map[string]struct{ LastShutdownDescription string }
+	must(f.site.t, json.Unmarshal([]byte(out), &all))
+	return all[f.site.how.server(x).String()].LastShutdownDescription
+}
+
 func (f *frr) kill() {
 	f.bgpd.kill()
 	if f.bfdd != nil {
