@@ -457,6 +457,40 @@ func TestKinds(t *testing.T) {
 	})
 }
 
+// TestUnnumbered: a session between link-local addresses carries both families.
+func TestUnnumbered(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, h := range map[string]setup{
+			"one is used":  {},
+			"all are used": {spread: true, bfd: 100 * time.Millisecond},
+			"internal":     {internal: true, password: "secret"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				h.unnumbered, h.session, h.both, h.servers = true, vrrp.IPv6, true, 2
+				h.more = "families = [\"ipv4\", \"ipv6\"]\nextended_next_hop = true\n"
+				s := begin(t, kind, h)
+				before := s.Servers[:1]
+				if h.spread {
+					before = s.Servers
+				}
+				s.leadsFrom(s.router, setup{family: vrrp.IPv6}.address(), before...)
+				p := s.watch()
+				_, err := s.Servers[0].Vipd("drain", "--wait")
+				must(t, err)
+				s.leads(s.Servers[1])
+				s.leadsFrom(s.router, setup{family: vrrp.IPv6}.address(), s.Servers[1])
+				wait(t, 300*time.Millisecond)
+				if r := s.report(p); r.Failed > 0 {
+					t.Errorf("failed: %+v", r.Failures)
+				}
+				if got := s.session(s.Servers[1]); h.bfd > 0 && got.BFD != "up" || got.Problem != "" {
+					t.Errorf("the session: %+v", got)
+				}
+			})
+		}
+	})
+}
+
 // TestSaysWhatIsWrong: one clear line.
 func TestSaysWhatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {

@@ -39,8 +39,11 @@ type place struct {
 	beyond bool // another router is between it and the servers
 }
 
-func (p place) address(over vrrp.Family) string {
-	if over == vrrp.IPv6 {
+func (p place) address(h setup) string {
+	if h.unnumbered {
+		return linkLocal(0).String()
+	}
+	if h.over() == vrrp.IPv6 {
 		return p.v6
 	}
 	return p.v4
@@ -102,12 +105,15 @@ protocol device { scan time 1; }
 			distance = "multihop 2"
 		}
 		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n %s;\n error wait time 1, 2;\n",
-			x.Name, b.at.address(h.over()), routerAS, h.server(x), h.as(), distance)
+			x.Name, b.at.address(h), routerAS, h.server(x), h.as(), distance)
 		for _, f := range h.families() {
 			text += fmt.Sprintf(" %s { import all; export %s; %s };\n", channel(f), export, extended)
 		}
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
+		}
+		if h.unnumbered {
+			text += " interface \"eth0\";\n"
 		}
 		if h.gtsm {
 			text += " ttl security yes;\n"
@@ -188,6 +194,9 @@ func (f *frr) config() string {
 		text += n + fmt.Sprintf("remote-as %d\n", h.as()) + n + "passive\n"
 		if h.password != "" {
 			text += n + "password " + strings.TrimSpace(h.password) + "\n"
+		}
+		if h.unnumbered {
+			text += n + "interface eth0\n"
 		}
 		if f.at.beyond {
 			text += n + "ebgp-multihop 2\n"
