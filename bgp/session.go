@@ -246,12 +246,10 @@ func (x *session) await(ctx context.Context) {
 	if x.after == nil {
 		return
 	}
-	x.note(func(s *Status) { s.Problem = "the session as it was configured before leaves first" })
 	select {
 	case <-x.after:
 	case <-ctx.Done():
 	}
-	x.note(func(s *Status) { s.Problem = "" })
 }
 
 // leaves reports whether the session ends with its connection.

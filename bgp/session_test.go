@@ -466,7 +466,7 @@ func TestTermsChangeAgain(t *testing.T) {
 			p.Hold += time.Second
 			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}, Drain: 2 * time.Second})
 			synctest.Wait()
-			if st := s.Peers()[0]; st.State != Idle || !strings.Contains(st.Problem, "leaves first") {
+			if st := s.Peers()[0]; st.State != Established || st.Hold != 3*time.Second || st.Routes != 1 || !strings.Contains(st.Problem, "as leaving") {
 				t.Fatalf("it does not wait: %+v", st)
 			}
 			time.Sleep(500 * time.Millisecond)

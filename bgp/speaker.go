@@ -190,13 +190,21 @@ func (s *Speaker) avoided() []netip.Addr {
 	return s.own
 }
 
-// Peers returns how each session fares, in the order of the configuration.
+// Peers returns how each session fares, in the order of the configuration: one that is still to
+// leave, for its terms have changed, in place of that which waits for it.
 func (s *Speaker) Peers() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Status
 	for _, x := range s.sessions {
-		out = append(out, x.status())
+		i := slices.IndexFunc(s.parting, func(o *session) bool { return o.state.Peer == x.state.Peer && o.leaves() && !o.over() })
+		if i < 0 {
+			out = append(out, x.status())
+			continue
+		}
+		st := s.parting[i].status()
+		st.Problem = "its terms have changed: it is announced as leaving, and another one follows"
+		out = append(out, st)
 	}
 	return out
 }
