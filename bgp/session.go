@@ -29,6 +29,9 @@ const (
 	refreshLeast = time.Second
 	// retryMost bounds what the wait for the next attempt grows to.
 	retryMost = 30 * time.Second
+	// settling is what a router is given between two sessions: at once, it refuses the second,
+	// which costs the wait for the next attempt.
+	settling = 100 * time.Millisecond
 	// lasting is how long a session is up that does not flap.
 	lasting = time.Minute
 )
@@ -248,6 +251,12 @@ func (x *session) await(ctx context.Context) {
 	}
 	select {
 	case <-x.after:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-time.After(settling):
+	case <-x.ending:
 	case <-ctx.Done():
 	}
 }

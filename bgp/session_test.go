@@ -402,6 +402,7 @@ func TestReconfigured(t *testing.T) {
 		}
 		p.Hold = 9 * time.Second
 		s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+		time.Sleep(settling)
 		r.updates()
 		if st := s.Peers()[0]; st.State != Established || st.Hold != 9*time.Second || st.Routes != 1 {
 			t.Errorf("another hold time: %+v", st)
@@ -517,6 +518,7 @@ func TestOneConnectionAtATime(t *testing.T) {
 		p := testPeer()
 		for range 20 {
 			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+			time.Sleep(settling)
 			synctest.Wait()
 			if st := s.Peers()[0]; st.State != Established || st.Hold != p.Hold {
 				t.Fatalf("%+v", st)

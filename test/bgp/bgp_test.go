@@ -693,6 +693,34 @@ func changesTerms(t *testing.T, kind string, h setup) {
 	}
 }
 
+// TestReloadTermsAlone: the only server that the router knows of is missed from the end of the
+// session to the next one's beginning, with the route in place until then.
+func TestReloadTermsAlone(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{servers: 1})
+		x := s.Servers[0]
+		p := s.watch()
+		h := s.how
+		h.more = "hold_time = \"6s\"\n"
+		must(t, x.Reconfigure(h.config(x)))
+		_, err := x.Vipd("reload")
+		must(t, err)
+		s.until("the session on the new terms", func() error {
+			if got := s.session(x); time.Duration(got.HoldTime) != 6*time.Second || got.Routes != 1 {
+				return fmt.Errorf("it is %+v", got)
+			}
+			return nil
+		})
+		s.leads(x)
+		wait(t, 300*time.Millisecond)
+		r := s.report(p)
+		t.Logf("%s: the client waited for %v", kind, beyondNoise(r))
+		if beyondNoise(r) > 100*time.Millisecond+installs+late {
+			t.Errorf("the client waited for %v: %+v", beyondNoise(r), r.Failures)
+		}
+	})
+}
+
 // announces waits until a server has told the router of its route.
 func (s *site) announces(x *cluster.Server) {
 	s.t.Helper()
