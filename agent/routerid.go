@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/vipd/vipd/bgp"
 	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/vrrp"
 )
@@ -23,10 +24,22 @@ func routerID(b *config.BGP, virtual []netip.Addr, before netip.Addr) (netip.Add
 	}
 	var ways []netip.Addr
 	for _, p := range b.Peers {
-		ways = append(ways, p.Source, sourceTo(p.Address))
+		ways = append(ways, sourceOf(p, virtual), sourceTo(p.Address))
 	}
 	ways = append(ways, sourceTo(beyond))
 	return chooseID(before, ways, own, virtual)
+}
+
+// sourceOf returns the address that a peer is to be connected to from; zero if it does not matter.
+func sourceOf(p config.BGPPeer, virtual []netip.Addr) netip.Addr {
+	if p.SourceInterface == "" {
+		return p.Source
+	}
+	a, err := bgp.AddressOn(p.SourceInterface, p.Address, virtual)
+	if err != nil {
+		return netip.Addr{} // the session's problem says so
+	}
+	return a
 }
 
 // chooseID prefers what the id was since the boot, though its interface may be down now, then

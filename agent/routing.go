@@ -196,7 +196,7 @@ func speakerConfig(b *config.BGP, virtual []netip.Addr, before netip.Addr) (bgp.
 	if err != nil {
 		return bgp.Config{}, err
 	}
-	cfg := bgp.Config{AS: b.LocalAS, ID: id}
+	cfg := bgp.Config{AS: b.LocalAS, ID: id, Drain: b.DrainDelay}
 	for _, p := range b.Peers {
 		secret, err := p.ReadPassword()
 		if err != nil {
@@ -211,7 +211,7 @@ func speakerConfig(b *config.BGP, virtual []netip.Addr, before netip.Addr) (bgp.
 
 func speakerPeer(b *config.BGP, p config.BGPPeer) bgp.Peer {
 	out := bgp.Peer{
-		Address: p.Address, Port: p.Port, AS: p.AS, Source: p.Source, TTL: 1, Hold: p.HoldTime, Keepalive: p.Keepalive,
+		Address: p.Address, Port: p.Port, AS: p.AS, Source: p.Source, Interface: p.SourceInterface, TTL: 1, Hold: p.HoldTime, Keepalive: p.Keepalive,
 		Retry: p.ConnectRetry, BFD: p.BFD, Families: p.Families, ExtendedNextHop: p.ExtendedNextHop,
 		Policy: bgp.Policy{
 			Communities: p.Communities, LocalPreference: p.LocalPreference, MED: p.MED, Step: p.WorseStep,

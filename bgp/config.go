@@ -13,6 +13,7 @@ type Config struct {
 	AS    uint32
 	ID    netip.Addr // router id, IPv4
 	Peers []Peer
+	Drain time.Duration // how long a session that a new configuration ends announces first that it leaves
 }
 
 // Peer is a router to speak to.
@@ -20,7 +21,8 @@ type Peer struct {
 	Address   netip.Addr // with a zone if it is link-local
 	Port      uint16
 	AS        uint32
-	Source    netip.Addr // zero: the kernel chooses
+	Source    netip.Addr // zero: that on Interface
+	Interface string     // whose address to connect from; "": the kernel chooses
 	Password  []byte     // TCP MD5 (RFC 2385)
 	TTL       int        // of what is sent
 	LeastTTL  int        // of what is accepted (RFC 5082); 0: any
@@ -41,5 +43,13 @@ func (p *Peer) sameSession(o *Peer) bool { return p.terms() == o.terms() }
 // terms are what a session with p stands on: all but the policy, and how to try again.
 func (p *Peer) terms() string {
 	return fmt.Sprintf("%v %d AS %d from %v, password %q, TTL %d, at least %d, hold %v, keepalive %v, BFD %v, families %v, extended %v",
-		p.Address, p.Port, p.AS, p.Source, p.Password, p.TTL, p.LeastTTL, p.Hold, p.Keepalive, p.BFD, p.Families, p.ExtendedNextHop)
+		p.Address, p.Port, p.AS, p.from(), p.Password, p.TTL, p.LeastTTL, p.Hold, p.Keepalive, p.BFD, p.Families, p.ExtendedNextHop)
+}
+
+// from is where connections come from, in words.
+func (p *Peer) from() string {
+	if p.Interface != "" {
+		return p.Interface
+	}
+	return p.Source.String()
 }

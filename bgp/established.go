@@ -33,7 +33,7 @@ func (t *talk) established(k *Kept) error {
 func (t *talk) up(inherited []Announced) {
 	t.enter(Established)
 	t.mu.Lock()
-	t.state.Problem, t.said = "", ""
+	t.state.Problem, t.said, t.told = "", "", ""
 	t.state.Families = t.families
 	t.state.Counters.Established++
 	t.mu.Unlock()
@@ -95,11 +95,18 @@ func (t *talk) talk() error {
 			}
 		}
 	}
+	leaving := t.leaving
+	var left <-chan time.Time
 	for {
 		var err error
 		select {
 		case <-t.ending:
 			return errEnding
+		case <-left:
+			return errEnding
+		case <-leaving:
+			leaving, left = nil, time.After(t.linger())
+			err = t.sync()
 		case <-t.kick:
 			err = t.sync()
 		case <-timers.look.C:
@@ -125,6 +132,16 @@ func (t *talk) talk() error {
 			return err
 		}
 	}
+}
+
+// linger is how long a session that leaves goes on: not at all without a route.
+func (t *talk) linger() time.Duration {
+	if len(t.sent) == 0 {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lingers
 }
 
 func (t *talk) handle(m message) error {
@@ -171,8 +188,7 @@ func (t *talk) again() {
 func (t *talk) sync() error {
 	t.again()
 	t.p = t.config()
-	cfg, avoid := t.speaker.config()
-	wanted := t.speaker.routes()
+	avoid, wanted := t.speaker.avoided(), t.wanted()
 	is := func(addr netip.Addr) func(Route) bool {
 		return func(r Route) bool { return r.Addr == addr && t.takes(r.Addr) }
 	}
@@ -189,7 +205,7 @@ func (t *talk) sync() error {
 	}
 	clear(t.noHop)
 	for _, r := range wanted {
-		if err := t.announce(cfg, r, avoid); err != nil {
+		if err := t.announce(r, avoid); err != nil {
 			return err
 		}
 	}
@@ -198,6 +214,18 @@ func (t *talk) sync() error {
 	t.note(func(s *Status) { s.Routes = len(t.sent) })
 	t.lookAtBFD()
 	return nil
+}
+
+// wanted returns the routes that the router is to know, and how: those of a session that
+// leaves do too.
+func (t *talk) wanted() []Route {
+	routes := t.speaker.routes()
+	if t.leaves() {
+		for i, r := range routes {
+			routes[i].Standing = min(r.Standing, Leaving)
+		}
+	}
+	return routes
 }
 
 // lookAtBFD notes how BFD fares. One that does not come up leaves the session as it is, and
@@ -219,7 +247,7 @@ func (t *talk) lookAtBFD() {
 
 func (t *talk) takes(addr netip.Addr) bool { return slices.Contains(t.families, vrrp.FamilyOf(addr)) }
 
-func (t *talk) announce(cfg Config, r Route, avoid []netip.Addr) error {
+func (t *talk) announce(r Route, avoid []netip.Addr) error {
 	if !t.takes(r.Addr) {
 		return nil
 	}
@@ -228,7 +256,7 @@ func (t *talk) announce(cfg Config, r Route, avoid []netip.Addr) error {
 		t.noHop[vrrp.FamilyOf(r.Addr)] = err.Error()
 		return nil
 	}
-	a := t.p.Policy.attributes(r, cfg.AS, t.p.AS, hops)
+	a := t.p.Policy.attributes(r, t.cfg.AS, t.p.AS, hops)
 	old := t.sent[r.Addr]
 	if old != nil && old.known && old.attrs.equal(a) {
 		return nil

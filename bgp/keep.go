@@ -57,13 +57,12 @@ func (t *talk) keep() *Kept {
 		return nil
 	}
 	_ = t.conn.Close() // the file keeps the connection
-	cfg, _ := t.speaker.config()
 	s := t.status()
 	k := &Kept{
 		File: file, Peer: t.p.Address, PeerID: s.RouterID, Hold: t.hold,
 		Families: t.families, FourOctets: t.fourOctets, Extended: t.extended, Read: slices.Clone(t.rest),
 	}
-	k.seal(cfg, &t.p)
+	k.seal(t.cfg, &t.p)
 	if t.bfd != nil {
 		k.BFD = t.bfd.keep()
 		t.bfd.leave()

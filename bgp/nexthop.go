@@ -43,25 +43,64 @@ func beside(local netip.Addr, f vrrp.Family, avoid []netip.Addr) (netip.Addr, er
 		return netip.Addr{}, err
 	}
 	for _, l := range links {
-		list, err := l.Addrs()
-		if err != nil {
-			continue // it has gone
+		addrs, err := addressesOf(&l)
+		if err != nil || !slices.Contains(addrs, local.WithZone("")) {
+			continue // or it has gone
 		}
-		var addrs []netip.Addr
-		for _, a := range list {
-			if p, err := netip.ParsePrefix(a.String()); err == nil {
-				addrs = append(addrs, p.Addr())
-			}
-		}
-		if !slices.Contains(addrs, local.WithZone("")) {
-			continue
-		}
-		for _, a := range addrs {
-			if vrrp.FamilyOf(a) == f && a.IsGlobalUnicast() && !slices.Contains(avoid, a) {
-				return a, nil
-			}
+		if a := global(addrs, f, avoid); a.IsValid() {
+			return a, nil
 		}
 		return netip.Addr{}, fmt.Errorf("%s has no global %v address: set next_hop_ipv4 or next_hop_ipv6 of the peer, or use a session of that family", l.Name, f)
 	}
 	return netip.Addr{}, fmt.Errorf("no interface has %v, this end of the session", local)
+}
+
+// AddressOn returns the address on an interface to speak to a peer from: of its family, and
+// link-local as it is, but none of those to avoid.
+func AddressOn(name string, peer netip.Addr, avoid []netip.Addr) (netip.Addr, error) {
+	l, err := net.InterfaceByName(name)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("there is no interface %s: correct source", name)
+	}
+	addrs, err := addressesOf(l)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("read the addresses of %s: %w", name, err)
+	}
+	if peer.Is6() && peer.IsLinkLocalUnicast() {
+		i := slices.IndexFunc(addrs, func(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() })
+		if i < 0 {
+			return netip.Addr{}, fmt.Errorf("%s has no link-local address: is IPv6 off there?", name)
+		}
+		return addrs[i].WithZone(name), nil
+	}
+	f := vrrp.FamilyOf(peer)
+	a := global(addrs, f, avoid)
+	if !a.IsValid() {
+		return netip.Addr{}, fmt.Errorf("%s has no %v address of this node's own: give it one, or correct source", name, f)
+	}
+	return a, nil
+}
+
+func addressesOf(l *net.Interface) ([]netip.Addr, error) {
+	list, err := l.Addrs()
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.Addr
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			addrs = append(addrs, p.Addr())
+		}
+	}
+	return addrs, nil
+}
+
+// global returns the first of a family that the world can know; zero if there is none.
+func global(addrs []netip.Addr, f vrrp.Family, avoid []netip.Addr) netip.Addr {
+	for _, a := range addrs {
+		if vrrp.FamilyOf(a) == f && a.IsGlobalUnicast() && !slices.Contains(avoid, a) {
+			return a
+		}
+	}
+	return netip.Addr{}
 }

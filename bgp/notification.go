@@ -1,6 +1,11 @@
 package bgp
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Error codes of a NOTIFICATION (RFC 4271, section 4.5).
 const (
@@ -12,9 +17,10 @@ const (
 	codeCease  = 6
 )
 
-// Subcodes of codeCease (RFC 4486) that are sent.
+// Subcodes of codeCease (RFC 4486) that are sent, or may have a text.
 const (
 	ceaseShutdown   = 2
+	ceaseReset      = 4
 	ceaseConfigured = 6
 	ceaseBFD        = 10 // RFC 9384
 )
@@ -42,7 +48,33 @@ func parseNotification(b []byte) *Error {
 	if len(b) < 2 {
 		return &Error{Words: "it sent a notification that is cut off"}
 	}
-	return &Error{Code: b[0], Subcode: b[1], Data: b[2:min(len(b), 2+64)]}
+	return &Error{Code: b[0], Subcode: b[1], Data: b[2:min(len(b), 2+1+maxText)]}
+}
+
+// maxText is the length of a text in octets (RFC 9003).
+const maxText = 255
+
+// shutdown is what a router is told when the agent is stopped, with a text for its operator.
+func shutdown(text string) *Error {
+	text = text[:min(len(text), maxText)]
+	return &Error{Code: codeCease, Subcode: ceaseShutdown, Data: append([]byte{byte(len(text))}, text...)}
+}
+
+// text is what the router's operator has to say; "": nothing.
+func (e *Error) text() string {
+	if e.Code != codeCease || e.Subcode != ceaseShutdown && e.Subcode != ceaseReset || len(e.Data) == 0 {
+		return ""
+	}
+	n, b := int(e.Data[0]), e.Data[1:]
+	return strings.TrimSpace(strings.Map(visible, string(b[:min(n, len(b))])))
+}
+
+// visible keeps from a terminal and a log what would not be a line of text.
+func visible(r rune) rune {
+	if r == utf8.RuneError || !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 // meanings are those of the notifications that an operator can do something about.
@@ -67,6 +99,9 @@ var meanings = map[[2]uint8]string{
 
 func (e *Error) meaning() string {
 	if words, ok := meanings[[2]uint8{e.Code, e.Subcode}]; ok {
+		if text := e.text(); text != "" {
+			words += fmt.Sprintf(", and says %q", text)
+		}
 		return words
 	}
 	names := map[uint8]string{codeHeader: "message header", codeOpen: "OPEN", codeUpdate: "update", codeHold: "hold timer", codeFSM: "state machine", codeCease: "cease"}

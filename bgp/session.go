@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -27,6 +29,9 @@ const (
 	refreshLeast = time.Second
 	// retryMost bounds what the wait for the next attempt grows to.
 	retryMost = 30 * time.Second
+	// settling is what a router is given between two sessions: at once, it refuses the second,
+	// which costs the wait for the next attempt.
+	settling = 100 * time.Millisecond
 	// lasting is how long a session is up that does not flap.
 	lasting = time.Minute
 )
@@ -69,7 +74,9 @@ type Counters struct {
 // session is that with one router. Its goroutine connects again and again.
 type session struct {
 	speaker *Speaker
+	cfg     Config          // whose AS and router id are its own
 	kick    chan struct{}   // the routes have changed
+	leaving chan struct{}   // closed when it is to end as soon as the traffic has moved
 	ending  chan struct{}   // closed when it is to end
 	done    chan struct{}   // closed when it has ended
 	after   <-chan struct{} // of the session that it replaces: a router takes no second one
@@ -80,9 +87,12 @@ type session struct {
 	word  *Error // to be sent at the end; nil: suspend
 	ended bool
 	said  string           // the last that was reported
+	told  string           // why the router ended the session, in its operator's words; "": it is up since, or there were none
 	wrong [troubles]string // with a session that is up
 	short int              // how many connections in a row did not last
 	unfit int              // how many attempts in a row ended with a notification
+
+	lingers time.Duration // how long it goes on while it leaves; 0: it does not leave
 
 	// Owned by run; kept may be read after it.
 	kept *Kept
@@ -90,7 +100,8 @@ type session struct {
 
 func newSession(s *Speaker, p Peer) *session {
 	return &session{
-		speaker: s, peer: p, kick: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{}),
+		speaker: s, cfg: s.cfg, peer: p, kick: make(chan struct{}, 1),
+		leaving: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}),
 		state: Status{Peer: p.Address, AS: p.AS, State: Idle, Since: time.Now()},
 	}
 }
@@ -124,6 +135,21 @@ func (x *session) wake() {
 // stop ends the session with a word to the router.
 func (x *session) stop(word *Error) { x.finish(word) }
 
+// leave ends the session with a word to the router, after the time in which traffic moves away
+// from routes that are announced as leaving.
+func (x *session) leave(after time.Duration, word *Error) {
+	x.mu.Lock()
+	up := x.state.State == Established && !x.ended && x.lingers == 0
+	if up && after > 0 {
+		x.lingers, x.word = after, word
+		close(x.leaving)
+	}
+	x.mu.Unlock()
+	if !up || after == 0 {
+		x.stop(word)
+	}
+}
+
 // suspend ends the session without one.
 func (x *session) suspend() { x.finish(nil) }
 
@@ -145,6 +171,9 @@ func (x *session) status() Status {
 			s.Problem += "; "
 		}
 		s.Problem += words
+	}
+	if x.told != "" && x.told != s.Problem {
+		s.Problem += "; before that: " + x.told
 	}
 	return s
 }
@@ -191,6 +220,7 @@ var errEnding = errors.New("ending")
 
 // run connects until it is told to end.
 func (x *session) run(ctx context.Context) {
+	x.await(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // what waits for the network waits no longer
@@ -200,24 +230,51 @@ func (x *session) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
-	if x.after != nil {
-		select {
-		case <-x.after:
-		case <-ctx.Done():
-		}
-	}
-	for {
+	for ctx.Err() == nil && !x.isEnding() {
 		err := x.once(ctx)
-		if errors.Is(err, errEnding) || ctx.Err() != nil {
-			x.enter(Idle)
-			return
+		if errors.Is(err, errEnding) || ctx.Err() != nil || x.leaves() {
+			break
 		}
 		select {
 		case <-time.After(x.failed(err)):
 		case <-ctx.Done():
-			x.enter(Idle)
-			return
 		}
+	}
+	x.enter(Idle)
+}
+
+// await waits for the session that this one replaces, also if it is to end itself: the next
+// one waits for both.
+func (x *session) await(ctx context.Context) {
+	if x.after == nil {
+		return
+	}
+	select {
+	case <-x.after:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-time.After(settling):
+	case <-x.ending:
+	case <-ctx.Done():
+	}
+}
+
+// leaves reports whether the session ends with its connection.
+func (x *session) leaves() bool { return closed(x.leaving) }
+
+func (x *session) isEnding() bool { return closed(x.ending) }
+
+// over reports whether the session has ended.
+func (x *session) over() bool { return closed(x.done) }
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -231,17 +288,33 @@ func (x *session) once(ctx context.Context) error {
 	}
 	p := x.config()
 	x.enter(Connect)
-	dialing, cancel := context.WithTimeout(ctx, dialTime)
-	conn, err := x.speaker.dial(dialing, &p)
-	cancel()
+	conn, err := x.dial(ctx, p)
 	if err != nil {
-		return explainDial(&p, err)
+		return err
 	}
 	t := newTalk(x, p, conn)
 	if err := t.open(); err != nil {
 		return t.end(err)
 	}
 	return t.established(nil)
+}
+
+// dial connects to a peer, from what its interface has for an address now.
+func (x *session) dial(ctx context.Context, p Peer) (net.Conn, error) {
+	if p.Interface != "" {
+		a, err := AddressOn(p.Interface, p.Address, x.speaker.avoided())
+		if err != nil {
+			return nil, &explained{err.Error(), unix.EADDRNOTAVAIL}
+		}
+		p.Source = a
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	conn, err := x.speaker.dial(ctx, &p)
+	if err != nil {
+		return nil, explainDial(&p, err)
+	}
+	return conn, nil
 }
 
 // disagrees reports whether the two ends got to speak and do not get along. One that is
@@ -279,6 +352,10 @@ func (x *session) failed(err error) time.Duration {
 		if !disagrees(err) {
 			x.unfit = 0 // it may be starting anew, mended
 		}
+	}
+	var theirs *received
+	if errors.As(err, &theirs) && theirs.why.text() != "" {
+		x.told = err.Error()
 	}
 	retry := longer(x.peer.Retry, max(x.short, x.unfit)-1)
 	repeat := words == x.said && !up
@@ -436,9 +513,8 @@ func (t *talk) write(b []byte) error {
 
 // open exchanges OPEN messages and agrees on the terms.
 func (t *talk) open() error {
-	cfg, _ := t.speaker.config()
 	mine := open{
-		AS: cfg.AS, Hold: t.p.Hold, ID: cfg.ID, Families: t.p.Families, FourOctets: true,
+		AS: t.cfg.AS, Hold: t.p.Hold, ID: t.cfg.ID, Families: t.p.Families, FourOctets: true,
 		ExtendedNextHop: t.p.ExtendedNextHop, Refresh: true,
 	}
 	t.listen()
@@ -454,7 +530,7 @@ func (t *talk) open() error {
 	if err != nil {
 		return err
 	}
-	if err := t.agree(cfg, mine, theirs); err != nil {
+	if err := t.agree(mine, theirs); err != nil {
 		return err
 	}
 	if err := t.write(keepalive()); err != nil {
@@ -465,12 +541,12 @@ func (t *talk) open() error {
 	return err
 }
 
-func (t *talk) agree(cfg Config, mine, theirs open) error {
+func (t *talk) agree(mine, theirs open) error {
 	if theirs.AS != t.p.AS {
 		return &Error{Code: codeOpen, Subcode: 2, Words: fmt.Sprintf("it says that it is AS %d, and vipd.toml says %d: correct \"as\" of this peer", theirs.AS, t.p.AS)}
 	}
-	if theirs.ID == cfg.ID && theirs.AS == cfg.AS {
-		return &Error{Code: codeOpen, Subcode: 3, Words: fmt.Sprintf("it has the router id %v of this node: set router_id", cfg.ID)}
+	if theirs.ID == mine.ID && theirs.AS == mine.AS {
+		return &Error{Code: codeOpen, Subcode: 3, Words: fmt.Sprintf("it has the router id %v of this node: set router_id", mine.ID)}
 	}
 	for _, f := range mine.Families {
 		if slices.Contains(theirs.Families, f) {

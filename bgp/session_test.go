@@ -135,6 +135,14 @@ func (r *router) updates() []string {
 	return got
 }
 
+// farewells are the notifications that were received.
+func (r *router) farewells() []*Error {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bye)
+}
+
 // news are the events of a speaker.
 type news struct {
 	mu   sync.Mutex
@@ -311,6 +319,35 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestRouterSaysWhy: what the router's operator said stays in sight while attempts fail, until the
+// session is up again.
+func TestRouterSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		const why = `an operator has shut the session down there, and says "works"`
+		r.mu.Lock()
+		r.first = (&Error{Code: codeCease, Subcode: 5}).marshal()
+		r.mu.Unlock()
+		(<-r.conns).Write(shutdown("works").marshal())
+		synctest.Wait()
+		if st := s.Peers()[0]; st.Problem != why {
+			t.Errorf("ended: %+v", st)
+		}
+		time.Sleep(10 * time.Second)
+		if st := s.Peers()[0]; st.Problem != "it refuses the connection: is this node configured there?; before that: "+why {
+			t.Errorf("refused: %+v", st)
+		}
+		r.mu.Lock()
+		r.first = nil
+		r.mu.Unlock()
+		time.Sleep(retryMost)
+		if st := s.Peers()[0]; st.State != Established || st.Problem != "" {
+			t.Errorf("up: %+v", st)
+		}
+	})
+}
+
 func TestHoldTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRouter(t)
@@ -365,9 +402,87 @@ func TestReconfigured(t *testing.T) {
 		}
 		p.Hold = 9 * time.Second
 		s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+		time.Sleep(settling)
 		r.updates()
 		if st := s.Peers()[0]; st.State != Established || st.Hold != 9*time.Second || st.Routes != 1 {
 			t.Errorf("another hold time: %+v", st)
+		}
+	})
+}
+
+// TestTermsChange: a session whose terms have changed, or that is configured no more, announces
+// that it leaves, in the AS that it is of, before it ends; and what is withdrawn meanwhile is.
+func TestTermsChange(t *testing.T) {
+	leaving := strings.NewReplacer(
+		"0014", "003b", "400206"+"0201"+"0000fc00", "400226"+"0209"+strings.Repeat("0000fc00", 9), // prepended twice four times
+		"20c6336464", "c00804ffff0000"+"20c6336464", // GRACEFUL_SHUTDOWN
+	).Replace(ready4)
+	for name, c := range map[string]struct {
+		as     uint32
+		change func(*Peer)
+	}{
+		"hold time": {64512, func(p *Peer) { p.Hold = 9 * time.Second }},
+		"AS":        {64513, func(*Peer) {}},
+		"removed":   {64512, func(p *Peer) { p.Address = hop4 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRouter(t)
+				s, _ := speak(t, r, testPeer())
+				renewing(t, s, vip4)
+				s.Announce(Route{Addr: vip4, Standing: Ready})
+				r.updates()
+				p := testPeer()
+				c.change(&p)
+				s.Configure(Config{AS: c.as, ID: hop4, Peers: []Peer{p}, Drain: 2 * time.Second})
+				if got := r.updates(); !slices.Contains(got, leaving) {
+					t.Fatalf("it does not leave: %v, want %s", got, leaving)
+				}
+				time.Sleep(1900 * time.Millisecond)
+				if n := len(r.farewells()); n != 0 {
+					t.Fatalf("it ended before the time: %d", n)
+				}
+				time.Sleep(200 * time.Millisecond)
+				if bye := r.farewells(); len(bye) != 1 || bye[0].Code != codeCease || bye[0].Subcode != ceaseConfigured {
+					t.Fatalf("the last word: %v", bye)
+				}
+				if st := s.Peers()[0]; st.State != Established || st.Routes != 1 || st.Problem != "" {
+					t.Errorf("the next one: %+v", st)
+				}
+			})
+		})
+	}
+}
+
+// TestTermsChangeAgain: each session waits for the one before it, and none outlasts the speaker.
+func TestTermsChangeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRouter(t)
+		s, _ := speak(t, r, testPeer())
+		renewing(t, s, vip4)
+		s.Announce(Route{Addr: vip4, Standing: Ready})
+		r.updates()
+		p := testPeer()
+		for range 3 {
+			p.Hold += time.Second
+			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}, Drain: 2 * time.Second})
+			synctest.Wait()
+			if st := s.Peers()[0]; st.State != Established || st.Hold != 3*time.Second || st.Routes != 1 || !strings.Contains(st.Problem, "as leaving") {
+				t.Fatalf("it does not wait: %+v", st)
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		if n := len(r.conns); n != 1 {
+			t.Errorf("%d connections", n)
+		}
+		s.Withdraw(vip4)
+		if got := r.updates(); !slices.Contains(got, withdraw4) {
+			t.Errorf("withdrawn meanwhile: %v", got)
+		}
+		began := time.Now()
+		s.Close()
+		if d := time.Since(began); d > 0 {
+			t.Errorf("closing took %v", d)
 		}
 	})
 }
@@ -403,6 +518,7 @@ func TestOneConnectionAtATime(t *testing.T) {
 		p := testPeer()
 		for range 20 {
 			s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
+			time.Sleep(settling)
 			synctest.Wait()
 			if st := s.Peers()[0]; st.State != Established || st.Hold != p.Hold {
 				t.Fatalf("%+v", st)

@@ -37,7 +37,8 @@ type Speaker struct {
 	own      []netip.Addr // the virtual addresses, never a next hop
 	rib      map[netip.Addr]*entry
 	sessions []*session
-	kept     []*Kept // from a predecessor, for sessions that do not run yet
+	parting  []*session // those that leave, as they are configured no more
+	kept     []*Kept    // from a predecessor, for sessions that do not run yet
 	ctx      context.Context
 	running  sync.WaitGroup
 }
@@ -53,7 +54,8 @@ func NewSpeaker(ctx context.Context, dial Dialer, kept []*Kept, report func(Even
 	return &Speaker{dial: dial, report: report, rib: make(map[netip.Addr]*entry), kept: kept, ctx: ctx, bfd: NewBFD()}
 }
 
-// Configure makes cfg the configuration. Sessions that it does not concern go on.
+// Configure makes cfg the configuration. Sessions that it does not concern go on; the others
+// leave as the node does when it is drained, before another one takes their place.
 func (s *Speaker) Configure(cfg Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,19 +73,31 @@ func (s *Speaker) Configure(cfg Config) {
 			continue
 		}
 		x := newSession(s, p)
-		if i := slices.IndexFunc(old, func(o *session) bool { return o.state.Peer == p.Address }); i >= 0 {
-			x.after = old[i].done
+		if o := latest(p.Address, s.parting, old); o != nil {
+			x.after = o.done
 		}
 		s.start(x, p)
 		s.sessions = append(s.sessions, x)
 	}
+	s.parting = slices.DeleteFunc(s.parting, (*session).over)
 	for _, x := range old {
-		x.stop(&Error{Code: codeCease, Subcode: ceaseConfigured})
+		x.leave(cfg.Drain, &Error{Code: codeCease, Subcode: ceaseConfigured})
 	}
+	s.parting = append(s.parting, old...)
 	for _, k := range s.kept {
 		k.drop()
 	}
 	s.kept = nil
+}
+
+// latest returns the last session with a peer; nil if there is none.
+func latest(peer netip.Addr, lists ...[]*session) (last *session) {
+	for _, x := range slices.Concat(lists...) {
+		if x.state.Peer == peer {
+			last = x
+		}
+	}
+	return last
 }
 
 // endUnfit ends what a predecessor kept of a session if no peer can go on with it.
@@ -151,7 +165,7 @@ func (s *Speaker) Avoid(addrs []netip.Addr) {
 func (s *Speaker) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, x := range s.sessions {
+	for _, x := range slices.Concat(s.sessions, s.parting) {
 		x.wake()
 	}
 }
@@ -170,26 +184,37 @@ func (s *Speaker) routes() []Route {
 	return out
 }
 
-func (s *Speaker) config() (Config, []netip.Addr) {
+func (s *Speaker) avoided() []netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cfg, s.own
+	return s.own
 }
 
-// Peers returns how each session fares, in the order of the configuration.
+// Peers returns how each session fares, in the order of the configuration: one that is still to
+// leave, for its terms have changed, in place of that which waits for it.
 func (s *Speaker) Peers() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Status
 	for _, x := range s.sessions {
-		out = append(out, x.status())
+		i := slices.IndexFunc(s.parting, func(o *session) bool { return o.state.Peer == x.state.Peer && o.leaves() && !o.over() })
+		if i < 0 {
+			out = append(out, x.status())
+			continue
+		}
+		st := s.parting[i].status()
+		st.Problem = "its terms have changed: it is announced as leaving, and another one follows"
+		out = append(out, st)
 	}
 	return out
 }
 
 // Close ends the sessions with a word to the routers, and waits for it.
 func (s *Speaker) Close() {
-	s.each(func(x *session) { x.stop(&Error{Code: codeCease, Subcode: ceaseShutdown}) })
+	s.part()
+	for _, x := range s.current() {
+		x.stop(shutdown("vipd was stopped here, after it had withdrawn its routes"))
+	}
 	s.running.Wait()
 	s.bfd.Close()
 }
@@ -197,23 +222,33 @@ func (s *Speaker) Close() {
 // Suspend ends the sessions without a word, and returns those that are up for a successor,
 // who has to go on with them before the routers' hold time is over.
 func (s *Speaker) Suspend() []*Kept {
-	s.each((*session).suspend)
+	s.part()
+	list := s.current()
+	for _, x := range list {
+		x.suspend()
+	}
 	s.running.Wait()
 	s.bfd.Close()
 	var out []*Kept
-	s.each(func(x *session) {
+	for _, x := range list {
 		if x.kept != nil {
 			out = append(out, x.kept)
 		}
-	})
+	}
 	return out
 }
 
-func (s *Speaker) each(f func(*session)) {
+// part ends the sessions at once that leave.
+func (s *Speaker) part() {
 	s.mu.Lock()
-	list := slices.Clone(s.sessions)
-	s.mu.Unlock()
-	for _, x := range list {
-		f(x)
+	defer s.mu.Unlock()
+	for _, x := range s.parting {
+		x.stop(&Error{Code: codeCease, Subcode: ceaseConfigured})
 	}
+}
+
+func (s *Speaker) current() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sessions)
 }

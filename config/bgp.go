@@ -25,7 +25,8 @@ type BGPPeer struct {
 	Address          netip.Addr
 	AS               uint32
 	Port             uint16
-	Source           netip.Addr // zero: the kernel chooses
+	Source           netip.Addr // zero: that on SourceInterface
+	SourceInterface  string     // "": the kernel chooses
 	Password         Key        // a file or a credential; its ID means nothing
 	Multihop         uint8      // the TTL of what is sent; 0: 1 to external peers, 64 to internal ones
 	TTLSecurity      uint8      // hops to it; 0: off
@@ -64,44 +65,44 @@ func (b *BGP) Equal(o *BGP) bool { return reflect.DeepEqual(b, o) }
 
 const maxAS = 1<<32 - 1
 
-var bgpKeys = schema[BGP]{
+// bgpKeys are those of [bgp], where what many peers share may stand too.
+var bgpKeys = append(schema[BGP]{
 	{"local_as", func(v value, b *BGP) { number(v, &b.LocalAS, 1, maxAS) }},
 	{"local_as_by_host", nil},
 	{"router_id", func(v value, b *BGP) { readOwnAddress(v, &b.RouterID, vrrp.IPv4) }},
 	{"drain_delay", func(v value, b *BGP) { v.duration(&b.DrainDelay, 0, 10*time.Second) }},
 	{"peer", nil},
-}
+}, namesOf[BGP](sharedPeerKeys)...)
 
 // bgpPeerKeys are the keys of [[bgp.peer]].
-var bgpPeerKeys = schema[BGPPeer]{
+var bgpPeerKeys = append(schema[BGPPeer]{
 	{"address", readPeerAddress},
+	{"next_hop_ipv4", func(v value, p *BGPPeer) { readOwnAddress(v, &p.NextHop4, vrrp.IPv4) }},
+	{"next_hop_ipv6", func(v value, p *BGPPeer) { readOwnAddress(v, &p.NextHop6, vrrp.IPv6) }},
+	{"hosts", readHosts},
+}, sharedPeerKeys...)
+
+// sharedPeerKeys are those that [bgp] takes too, for peers that lack them.
+var sharedPeerKeys = schema[BGPPeer]{
 	{"as", func(v value, p *BGPPeer) { number(v, &p.AS, 1, maxAS) }},
 	{"port", func(v value, p *BGPPeer) { number(v, &p.Port, 1, 65535) }},
-	{"source", func(v value, p *BGPPeer) { readOwnAddress(v, &p.Source, 0) }},
-	{"password_file", func(v value, p *BGPPeer) { readKeyFile(v, &p.Password) }},
+	{"source", readSource},
+	{"password_file", readPasswordFile},
 	{"password_credential", func(v value, p *BGPPeer) { readCredential(v, &p.Password) }},
 	{"multihop", func(v value, p *BGPPeer) { whole(v, &p.Multihop, 2, 255, ", the hops to it") }},
 	{"ttl_security", func(v value, p *BGPPeer) { whole(v, &p.TTLSecurity, 1, 254, ", the hops to it") }},
 	{"hold_time", readHoldTime},
-	{"keepalive", func(v value, p *BGPPeer) {
-		p.Keepalive = time.Second                              // the example
-		if !v.duration(&p.Keepalive, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
-			p.Keepalive = 0
-		}
-	}},
+	{"keepalive", readKeepalive},
 	{"connect_retry", func(v value, p *BGPPeer) { v.duration(&p.ConnectRetry, 100*time.Millisecond, 10*time.Minute) }},
 	{"bfd", readBFD},
 	{"families", readFamilies},
 	{"extended_next_hop", func(v value, p *BGPPeer) { v.flag(&p.ExtendedNextHop) }},
-	{"next_hop_ipv4", func(v value, p *BGPPeer) { readOwnAddress(v, &p.NextHop4, vrrp.IPv4) }},
-	{"next_hop_ipv6", func(v value, p *BGPPeer) { readOwnAddress(v, &p.NextHop6, vrrp.IPv6) }},
 	{"communities", readCommunities},
 	{"large_communities", readLargeCommunities},
 	{"local_preference", func(v value, p *BGPPeer) { number(v, &p.LocalPreference, 0, maxAS) }},
 	{"med", func(v value, p *BGPPeer) { number(v, &p.MED, 0, 1<<31) }},
 	{"worse_by", func(v value, p *BGPPeer) { oneOf(v, &p.WorseBy, WorseByPath, WorseByPreference, WorseByMED) }},
 	{"worse_step", func(v value, p *BGPPeer) { number(v, &p.WorseStep, 1, 1<<20) }},
-	{"hosts", readHosts},
 }
 
 // number reads an integer that may be larger than what [whole] takes.
@@ -217,9 +218,10 @@ func readBGPPeers(t value, as localAS, host Host) []BGPPeer {
 	if !t.has("peer") {
 		t.failKey("peer", "missing: describe each router under [[bgp.peer]]")
 	}
+	common := readCommonPeer(t)
 	var here []BGPPeer
 	for _, pt := range tables {
-		p := readBGPPeer(pt, as, host)
+		p := readBGPPeer(peerTable{own: pt, common: t}, common, as, host)
 		if !p.isFor(host) {
 			continue
 		}
@@ -238,69 +240,6 @@ func readBGPPeers(t value, as localAS, host Host) []BGPPeer {
 
 func (p BGPPeer) isFor(host Host) bool {
 	return p.hosts == nil || slices.ContainsFunc(p.hosts, func(h string) bool { return sameHost(h, host.Name) })
-}
-
-func readBGPPeer(t value, as localAS, host Host) BGPPeer {
-	p := defaultBGPPeer()
-	bgpPeerKeys.read(t, &p)
-	for _, name := range []string{"address", "as"} {
-		if !t.has(name) {
-			t.failKey(name, "missing: write that of the router")
-		}
-	}
-	if p.Families == nil && p.Address.IsValid() {
-		p.Families = []vrrp.Family{vrrp.FamilyOf(p.Address)}
-	}
-	speaker := host.Name // that of another rack is judged as its own hosts do
-	if !p.isFor(host) && len(p.hosts) > 0 {
-		speaker = p.hosts[0]
-	}
-	internal := p.AS == as.of(speaker)
-	if p.WorseBy == "" {
-		p.WorseBy = WorseByPath
-		if internal {
-			p.WorseBy = WorseByPreference
-		}
-	}
-	if p.WorseStep == 0 {
-		p.WorseStep = map[WorseBy]uint32{WorseByPath: 4, WorseByPreference: 30, WorseByMED: 1000}[p.WorseBy]
-	}
-	checkBGPPeer(t, p, internal)
-	return p
-}
-
-// maxPrepend bounds how often the own AS is prepended for one step: three steps of it
-// still fit into what routers take.
-const maxPrepend = 10
-
-func checkBGPPeer(t value, p BGPPeer, internal bool) {
-	if t.has("password_file") && t.has("password_credential") {
-		t.failKey("password_credential", "excludes password_file: keep one of the two")
-	}
-	if p.Multihop > 0 && p.TTLSecurity > 0 {
-		t.failKey("ttl_security", "excludes multihop: keep one of the two")
-	}
-	if p.BFD > 0 && p.Multihop > 0 {
-		t.failKey("bfd", "is for neighbours, and multihop for others: remove one of the two")
-	}
-	if p.Source.IsValid() && p.Address.IsValid() && vrrp.FamilyOf(p.Source) != vrrp.FamilyOf(p.Address) {
-		t.failKey("source", "%s is %s, and the peer's address is not: write one of the same family", p.Source, vrrp.FamilyOf(p.Source))
-	}
-	if p.Keepalive > p.HoldTime/3 {
-		t.failKey("keepalive", "%s is more than a third of hold_time, %s: choose less, or leave it out", Spell(p.Keepalive), Spell(p.HoldTime))
-	}
-	if p.WorseBy == WorseByPreference && !internal {
-		t.failKey("worse_by", "\"local-preference\" is not sent to external peers: choose \"as-path\" or \"med\"")
-	}
-	if p.WorseBy == WorseByPath && internal {
-		t.failKey("worse_by", "\"as-path\" would have internal peers take the route for a loop: choose \"local-preference\" or \"med\"")
-	}
-	if t.has("local_preference") && !internal {
-		t.failKey("local_preference", "is not sent to external peers: remove it")
-	}
-	if p.WorseBy == WorseByPath && p.WorseStep > maxPrepend {
-		t.failKey("worse_step", "%d is out of range: the AS is prepended 1 to %d times for a step", p.WorseStep, maxPrepend)
-	}
 }
 
 // ranks is by how much the MED of ready nodes may differ with spread = false.
@@ -379,6 +318,33 @@ func readOwnAddress(v value, into *netip.Addr, f vrrp.Family) {
 	}
 }
 
+// readPasswordFile reads a path; "" is none.
+func readPasswordFile(v value, p *BGPPeer) {
+	if s, ok := v.data.(string); ok && s == "" {
+		p.Password = Key{}
+		return
+	}
+	readKeyFile(v, &p.Password)
+}
+
+func readKeepalive(v value, p *BGPPeer) {
+	d := time.Second                            // the example
+	if v.duration(&d, time.Second, time.Hour) { // RFC 4271, section 4.4: not more often
+		p.Keepalive = d
+	}
+}
+
+// readSource reads an address of this node, or an interface that has one.
+func readSource(v value, p *BGPPeer) {
+	p.Source, p.SourceInterface = netip.Addr{}, ""
+	name, _ := v.data.(string)
+	if strings.Trim(name, digits+".") != "" && isInterfaceName(name) { // an address has a colon else
+		p.SourceInterface = name
+		return
+	}
+	readOwnAddress(v, &p.Source, 0)
+}
+
 func readHoldTime(v value, p *BGPPeer) {
 	d := p.HoldTime
 	if !v.duration(&d, 3*time.Second, 65535*time.Second) {
@@ -394,6 +360,7 @@ func readHoldTime(v value, p *BGPPeer) {
 // readBFD reads an interval; "" is none.
 func readBFD(v value, p *BGPPeer) {
 	if s, ok := v.data.(string); ok && s == "" {
+		p.BFD = 0
 		return
 	}
 	d := 300 * time.Millisecond // the example
@@ -403,6 +370,7 @@ func readBFD(v value, p *BGPPeer) {
 }
 
 func readFamilies(v value, p *BGPPeer) {
+	p.Families = nil
 	list := v.strings("ipv4")
 	if elements, ok := v.elements(); ok && len(elements) == 0 {
 		v.fail("is empty: list \"ipv4\", \"ipv6\" or both")
@@ -424,6 +392,7 @@ func readFamilies(v value, p *BGPPeer) {
 const maxCommunities = 64
 
 func readCommunities(v value, p *BGPPeer) {
+	p.Communities = nil
 	list := v.strings("64512:100")
 	if len(list) > maxCommunities {
 		v.fail("has %d: at most %d are sent", len(list), maxCommunities)
@@ -440,6 +409,7 @@ func readCommunities(v value, p *BGPPeer) {
 }
 
 func readLargeCommunities(v value, p *BGPPeer) {
+	p.LargeCommunities = nil
 	list := v.strings("64512:1:100")
 	if len(list) > maxCommunities {
 		v.fail("has %d: at most %d are sent", len(list), maxCommunities)

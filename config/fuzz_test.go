@@ -17,6 +17,8 @@ import (
 func seeds(f *testing.F) {
 	f.Add([]byte(reference))
 	f.Add([]byte(uncommented(reference)))
+	f.Add([]byte(minimalBGP))
+	f.Add([]byte(commonBGP))
 	for _, tt := range refusals {
 		f.Add([]byte(tt.in))
 	}
@@ -66,7 +68,7 @@ func checkInRange(t *testing.T, c *Config) {
 		t.Errorf("%d checks and %d VIPs", len(c.Checks), len(c.VIPs))
 	}
 	for _, v := range c.VIPs {
-		ok := v.Name != "" && len(v.Addresses) > 0 && v.VRID > 0 && v.Priority >= 100 && v.Priority <= 254 &&
+		ok := v.Name != "" && len(v.Addresses) > 0 && (v.VRID > 0 || v.Mode == ModeBGP) && v.Priority >= 100 && v.Priority <= 254 &&
 			v.AdvertInterval >= 10*time.Millisecond && v.AdvertInterval <= 40950*time.Millisecond &&
 			v.AdvertInterval%(10*time.Millisecond) == 0 && v.PreemptDelay >= 0 && v.WhenDown != "" && v.Checksum != ""
 		if !ok {
@@ -77,6 +79,16 @@ func checkInRange(t *testing.T, c *Config) {
 		ok := k.Type == CheckNone || k.Interval >= 100*time.Millisecond && k.Timeout > 0 && k.Fall > 0 && k.Rise > 0
 		if !ok {
 			t.Errorf("out of range: %+v", k)
+		}
+	}
+	if c.BGP != nil {
+		for _, p := range c.BGP.Peers {
+			ok := p.Address.IsValid() && p.AS > 0 && p.Port > 0 && p.HoldTime >= 3*time.Second && p.Keepalive <= p.HoldTime/3 && p.ConnectRetry > 0 &&
+				len(p.Families) > 0 && p.WorseBy != "" && p.WorseStep > 0 && (p.Multihop == 0 || p.TTLSecurity == 0 && p.BFD == 0) &&
+				(p.Password.File == "" || p.Password.Credential == "")
+			if !ok {
+				t.Errorf("out of range: %+v", p)
+			}
 		}
 	}
 	if a := c.Auth; a != nil {

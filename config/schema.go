@@ -22,6 +22,11 @@ func (s schema[T]) read(v value, into *T) {
 		return
 	}
 	s.refuseOthers(v)
+	s.pick(v, into)
+}
+
+// pick reads the keys of s that the table v has. It may have others.
+func (s schema[T]) pick(v value, into *T) {
 	for _, e := range s {
 		if found, ok := v.entry(e.name); ok && e.read != nil {
 			e.read(found, into)

@@ -136,6 +136,9 @@ func (b *builder) bgpPeer(p config.BGPPeer) {
 	b.address("address", p.Address)
 	b.entry("as", fmt.Sprint(p.AS))
 	b.address("source", p.Source)
+	if p.SourceInterface != "" {
+		b.entry("source", quote(p.SourceInterface))
+	}
 	if p.Password.File != "" {
 		b.entry("password_file", quote(p.Password.File))
 	}

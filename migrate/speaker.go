@@ -83,6 +83,9 @@ func (s *speaker) remark(x setting) {
 		"bgp_sourceip", "bgp_hold_time", "bgp_keepalive_interval", "mpbgp_nexthop", "mpbgp_ipv4", "mpbgp_ipv6":
 		return
 	}
+	if x.name == "bgp_sourceif" && s.sourceInterface() != "" {
+		return
+	}
 	if x.value != "" && x.value != "false" || x.elsewhere {
 		s.notes.remedy(x.at, x.name, remediesOfBGP)
 	}
@@ -235,8 +238,20 @@ func (s *speaker) add(p *kubePeer) {
 	s.peers = append(s.peers, p)
 }
 
-// source is the address to connect from.
+// sourceInterface is the interface to connect from; "": an address is named, or neither.
+func (s *speaker) sourceInterface() string {
+	name := s.settings["bgp_sourceif"].value
+	if _, ok := s.settings["bgp_sourceip"]; ok || !interfaceName(name) || strings.Trim(name, "0123456789.") == "" { // like an address
+		return ""
+	}
+	return name
+}
+
+// source is the address to connect from, or its interface.
 func (s *speaker) source() {
+	for _, p := range s.peers {
+		p.SourceInterface = s.sourceInterface()
+	}
 	a, ok := s.own("bgp_sourceip", "it connects from the address that the kernel chooses, the one towards the router")
 	if !ok {
 		return

@@ -31,6 +31,8 @@ func TestBGPSettings(t *testing.T) {
 		"a long keepalive":  {[]string{"bgp_peers", one, "bgp_keepalive_interval", "10"}, "", "keepalive", "10s is more than a third of the hold time: left out, it is 1s"},
 		"no seconds":        {[]string{"bgp_peers", one, "bgp_hold_time", "s3cr3t"}, "", "hold_time", "is no number of seconds"},
 		"a source":          {[]string{"bgp_peers", one, "bgp_sourceip", "203.0.113.11"}, "source = \"203.0.113.11\"", "", "bgp_sourceip: it is this server's own"},
+		"a source's link":   {[]string{"bgp_peers", one, "bgp_sourceif", "eth1"}, "source = \"eth1\"", "", ""},
+		"no link":           {[]string{"bgp_peers", one, "bgp_sourceif", "s3cr3t/"}, "", "source", "bgp_sourceif: vipd connects from the address that the kernel chooses"},
 		"a foreign family": {[]string{"bgp_peers", one + ",[2001:db8::1]:64600"}, "address = \"203.0.113.1\"", "2001:db8::1",
 			"2001:db8::1: left out of the routers: the VIP has no IPv6 address"},
 		"MP-BGP": {[]string{"bgp_peers", "[2001:db8::1]:64600", "mpbgp_nexthop", "fixed", "mpbgp_ipv4", "203.0.113.11", "mpbgp_ipv6", "s3cr3t"},

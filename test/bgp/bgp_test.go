@@ -125,7 +125,7 @@ func TestGrades(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{})
 		p := s.watch()
-		must(t, s.Servers[0].SetAPI(t.Context(), "unready"))
+		must(t, s.Servers[0].SetAPI(t.Context(), "etcd-lost"))
 		s.leads(s.Servers[1])
 		wait(t, 300*time.Millisecond)
 		if r := s.report(p); r.Failed > 0 {
@@ -289,16 +289,41 @@ func TestAgentHangs(t *testing.T) {
 	s.leads(s.Servers[0])
 }
 
-// TestRouterRestarts: the sessions come back by themselves.
+// TestRouterRestarts: the sessions come back by themselves, and the client waits from the
+// router's start, which clears its kernel of old routes, for no longer than connect_retry and
+// what the router takes to install the routes. Killed, it goes on forwarding by the old ones.
 func TestRouterRestarts(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{spread: true})
+		p := s.watch()
 		s.speaks.kill()
 		for _, x := range s.Servers {
 			s.complains(x, "nothing listens on port 179 there")
 		}
+		began := time.Now()
 		s.speaks.start()
+		s.until("the sessions to be up", func() error {
+			for _, x := range s.Servers {
+				if got := s.session(x); got.Routes != 1 {
+					return fmt.Errorf("that of %s is %+v", x.Name, got)
+				}
+			}
+			return nil
+		})
+		took := time.Since(began)
 		s.leads(s.Servers...)
+		wait(t, 500*time.Millisecond)
+		r := s.report(p)
+		t.Logf("%s: the sessions were up %v after its start; the client waited for %v, and %d of %v failed", kind, took, beyondNoise(r), r.Failed, r.Outcomes)
+		if took > 2*time.Second {
+			t.Errorf("the sessions were up %v after the router's start", took)
+		}
+		if gap := beyondNoise(r); gap > took+installs+late {
+			t.Errorf("the client waited for %v, and the sessions took %v: %+v", gap, took, r.Failures)
+		}
+		if len(r.Nodes) != len(s.Servers) {
+			t.Errorf("answers came from %v", r.Nodes)
+		}
 	})
 }
 
@@ -432,6 +457,40 @@ func TestKinds(t *testing.T) {
 	})
 }
 
+// TestUnnumbered: a session between link-local addresses carries both families.
+func TestUnnumbered(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		for name, h := range map[string]setup{
+			"one is used":  {},
+			"all are used": {spread: true, bfd: 100 * time.Millisecond},
+			"internal":     {internal: true, password: "secret"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				h.unnumbered, h.session, h.both, h.servers = true, vrrp.IPv6, true, 2
+				h.more = "families = [\"ipv4\", \"ipv6\"]\nextended_next_hop = true\n"
+				s := begin(t, kind, h)
+				before := s.Servers[:1]
+				if h.spread {
+					before = s.Servers
+				}
+				s.leadsFrom(s.router, setup{family: vrrp.IPv6}.address(), before...)
+				p := s.watch()
+				_, err := s.Servers[0].Vipd("drain", "--wait")
+				must(t, err)
+				s.leads(s.Servers[1])
+				s.leadsFrom(s.router, setup{family: vrrp.IPv6}.address(), s.Servers[1])
+				wait(t, 300*time.Millisecond)
+				if r := s.report(p); r.Failed > 0 {
+					t.Errorf("failed: %+v", r.Failures)
+				}
+				if got := s.session(s.Servers[1]); h.bfd > 0 && got.BFD != "up" || got.Problem != "" {
+					t.Errorf("the session: %+v", got)
+				}
+			})
+		}
+	})
+}
+
 // TestSaysWhatIsWrong: one clear line.
 func TestSaysWhatIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
@@ -467,29 +526,96 @@ func TestSaysWhatIsWrong(t *testing.T) {
 	})
 }
 
-// TestAttributes: what the router is told of a route, when it is ready and when it leaves.
-func TestAttributes(t *testing.T) {
-	s := begin(t, "BIRD", setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"})
-	b := s.speaks.(*bird)
-	tells := func(words ...string) {
-		t.Helper()
-		s.until("the router to be told", func() error {
-			out := s.on(s.router, "birdc -s "+b.dir+"/ctl show route all")
-			for _, w := range words {
-				if !strings.Contains(out, w) {
-					return fmt.Errorf("no %q in %s", w, out)
+// TestSourceInterface: the address to connect from is that which an interface has by then, and
+// not the virtual one.
+func TestSourceInterface(t *testing.T) {
+	s := newSite(t, "BIRD", setup{servers: 1, more: "source = \"src0\"\n", vip: "interface = \"src0\"\n"})
+	s.speaks.start()
+	x := s.Servers[0]
+	must(t, x.StartAPI("ready"))
+	must(t, x.StartAgent())
+	s.complains(x, "there is no interface src0: correct source")
+	s.on(x.Node, "ip link add src0 type veth peer name src1")
+	s.on(x.Node, "ip link set src0 up")
+	s.on(x.Node, "ip link set src1 up")
+	s.complains(x, "src0 has no IPv4 address of this node's own: give it one, or correct source")
+	s.on(x.Node, fmt.Sprintf("ip addr add %v/32 dev src0", x.Addr))
+	s.leads(x)
+	if got := s.session(x); got.Source != x.Addr.String() {
+		t.Errorf("the session: %+v", got)
+	}
+}
+
+// TestShutdownText: the operator at one end reads what the other end says as it ends a session.
+func TestShutdownText(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{servers: 1})
+		x := s.Servers[0]
+		if f, ok := s.speaks.(*frr); ok {
+			must(t, x.SignalAgent(syscall.SIGTERM))
+			must(t, x.AwaitAgent(t.Context()))
+			s.until("the router to know why", func() error {
+				if got := f.lastWord(x); !strings.HasPrefix(got, "vipd was stopped here") {
+					return fmt.Errorf("it has %q", got)
 				}
+				return nil
+			})
+			return
+		}
+		s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl disable "+x.Name+" \"works\"")
+		s.until("the history to say why", func() error {
+			out, err := x.Vipd("history")
+			if err == nil && !strings.Contains(out, `an operator has shut the session down there, and says "works"`) {
+				err = errors.New(out)
+			}
+			return err
+		})
+	})
+}
+
+// TestAttributes: what the router is told of a route, as the server gets worse: to external
+// peers its AS again and again, to internal ones a lower LOCAL_PREF.
+func TestAttributes(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		h := setup{servers: 1, more: "communities = [\"64512:100\"]\nlarge_communities = [\"4200000000:1:2\"]\nmed = 7\n"}
+		t.Run("external", func(t *testing.T) { worsens(t, kind, h) })
+		h.internal = true
+		t.Run("internal", func(t *testing.T) { worsens(t, kind, h) })
+	})
+}
+
+func worsens(t *testing.T, kind string, h setup) {
+	s := begin(t, kind, h)
+	x := s.Servers[0]
+	tells := func(want attributes) {
+		t.Helper()
+		want.hop, want.med, want.large = x.Addr.String(), 11, "4200000000:1:2"
+		s.until(fmt.Sprintf("the router to be told %+v", want), func() error {
+			if got := s.speaks.knows(); got != want {
+				return fmt.Errorf("it knows %+v", got)
 			}
 			return nil
 		})
 	}
-	tells("BGP.as_path: 64512\n", "BGP.next_hop: 198.51.100.11", "BGP.med: 11\n", "BGP.community: (64512,100)\n", "BGP.large_community: (4200000000, 1, 2)")
+	steps := func(n int, communities string) attributes {
+		if h.internal {
+			return attributes{preference: 100 - 30*n, communities: communities}
+		}
+		return attributes{path: strings.TrimSpace(strings.Repeat(fmt.Sprintf("%d ", serverAS), 1+4*n)), communities: communities}
+	}
+	tells(steps(0, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "etcd-lost"))
+	tells(steps(1, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "hang"))
+	tells(steps(3, "64512:100"))
+	must(t, x.SetAPI(t.Context(), "ready"))
+	tells(steps(0, "64512:100"))
 	drained := make(chan error, 1)
 	go func() {
-		_, err := s.Servers[0].Vipd("drain", "--wait")
+		_, err := x.Vipd("drain", "--wait")
 		drained <- err
 	}()
-	tells("BGP.as_path: 64512 64512 64512 64512 64512 64512 64512 64512 64512\n", "BGP.community: (64512,100) (65535,0)\n")
+	tells(steps(2, "64512:100 65535:0"))
 	must(t, <-drained)
 	s.leads()
 }
@@ -509,8 +635,8 @@ func TestReload(t *testing.T) {
 	h.more = "communities = [\"64512:5\"]\n"
 	reload(h)
 	s.until("the router to be told", func() error {
-		if out := s.on(s.router, "birdc -s "+s.speaks.(*bird).dir+"/ctl show route all"); !strings.Contains(out, "(64512,5)") {
-			return fmt.Errorf("the route is %s", out)
+		if got := s.speaks.knows(); got.communities != "64512:5" {
+			return fmt.Errorf("the route is %+v", got)
 		}
 		return nil
 	})
@@ -530,6 +656,80 @@ func TestReload(t *testing.T) {
 	}
 	reload(s.how)
 	s.leads(x)
+}
+
+// TestReloadTerms: a session whose terms have changed is left as by a drain, before another one
+// is opened: where other servers are ready no connection fails.
+func TestReloadTerms(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		t.Run("one is used", func(t *testing.T) { changesTerms(t, kind, setup{}) })
+		t.Run("all are used", func(t *testing.T) { changesTerms(t, kind, setup{spread: true}) })
+	})
+}
+
+func changesTerms(t *testing.T, kind string, h setup) {
+	s := begin(t, kind, h)
+	x, before, left := s.Servers[0], s.Servers[:1], s.Servers[1:2]
+	if h.spread {
+		before, left = s.Servers, s.Servers[1:]
+	}
+	for _, x := range s.Servers {
+		s.announces(x)
+	}
+	p := s.watch()
+	h.more = "hold_time = \"6s\"\n"
+	must(t, x.Reconfigure(h.config(x)))
+	_, err := x.Vipd("reload")
+	must(t, err)
+	s.leads(left...)
+	s.announces(x)
+	s.leads(before...)
+	if got := s.session(x); got.State != "Established" || time.Duration(got.HoldTime) != 6*time.Second {
+		t.Errorf("the session: %+v", got)
+	}
+	wait(t, 500*time.Millisecond)
+	if r := s.report(p); r.Failed > 0 {
+		t.Errorf("failed: %+v", r.Failures)
+	}
+}
+
+// TestReloadTermsAlone: the only server that the router knows of is missed from the end of the
+// session to the next one's beginning, with the route in place until then.
+func TestReloadTermsAlone(t *testing.T) {
+	each(t, func(t *testing.T, kind string) {
+		s := begin(t, kind, setup{servers: 1})
+		x := s.Servers[0]
+		p := s.watch()
+		h := s.how
+		h.more = "hold_time = \"6s\"\n"
+		must(t, x.Reconfigure(h.config(x)))
+		_, err := x.Vipd("reload")
+		must(t, err)
+		s.until("the session on the new terms", func() error {
+			if got := s.session(x); time.Duration(got.HoldTime) != 6*time.Second || got.Routes != 1 {
+				return fmt.Errorf("it is %+v", got)
+			}
+			return nil
+		})
+		s.leads(x)
+		wait(t, 300*time.Millisecond)
+		r := s.report(p)
+		t.Logf("%s: the client waited for %v", kind, beyondNoise(r))
+		if beyondNoise(r) > 100*time.Millisecond+installs+late {
+			t.Errorf("the client waited for %v: %+v", beyondNoise(r), r.Failures)
+		}
+	})
+}
+
+// announces waits until a server has told the router of its route.
+func (s *site) announces(x *cluster.Server) {
+	s.t.Helper()
+	s.until("the route to be announced", func() error {
+		if got := s.session(x); got.Routes != 1 {
+			return fmt.Errorf("the session is %+v", got)
+		}
+		return nil
+	})
 }
 
 // TestBFD: a node's death costs three intervals, not the hold time.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vipd/vipd/vrrp"
 )
 
 // store keeps files for a service, as systemd does.
@@ -99,6 +101,9 @@ func TestRestart(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		if kind == "BIRD" {
 			t.Run("plain", func(t *testing.T) { restarts(t, kind, setup{}) })
+			t.Run("unnumbered", func(t *testing.T) {
+				restarts(t, kind, setup{unnumbered: true, session: vrrp.IPv6, more: "families = [\"ipv4\"]\nextended_next_hop = true\n"})
+			})
 		}
 		t.Run("BFD", func(t *testing.T) { restarts(t, kind, setup{bfd: 100 * time.Millisecond}) })
 	})

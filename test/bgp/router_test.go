@@ -1,10 +1,12 @@
 package bgp
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,8 +42,11 @@ type place struct {
 	beyond bool // another router is between it and the servers
 }
 
-func (p place) address(over vrrp.Family) string {
-	if over == vrrp.IPv6 {
+func (p place) address(h setup) string {
+	if h.unnumbered {
+		return linkLocal(0).String()
+	}
+	if h.over() == vrrp.IPv6 {
 		return p.v6
 	}
 	return p.v4
@@ -103,12 +108,15 @@ protocol device { scan time 1; }
 			distance = "multihop 2"
 		}
 		text += fmt.Sprintf("protocol bgp %s {\n local %s as %d;\n neighbor %s as %d;\n passive;\n %s;\n error wait time 1, 2;\n",
-			x.Name, b.at.address(h.over()), routerAS, h.server(x), h.as(), distance)
+			x.Name, b.at.address(h), routerAS, h.server(x), h.as(), distance)
 		for _, f := range h.families() {
 			text += fmt.Sprintf(" %s { import all; export %s; %s };\n", channel(f), export, extended)
 		}
 		if h.password != "" {
 			text += fmt.Sprintf(" password %q;\n", strings.TrimSpace(h.password))
+		}
+		if h.unnumbered {
+			text += " interface \"eth0\";\n"
 		}
 		if h.gtsm {
 			text += " ttl security yes;\n"
@@ -131,6 +139,33 @@ func (b *bird) kill() { b.run.kill() }
 
 func (b *bird) reset(x *cluster.Server) {
 	b.site.on(b.at.node, "birdc -s "+filepath.Join(b.dir, "ctl")+" restart "+x.Name)
+}
+
+func (b *bird) knows() (a attributes) {
+	out, err := b.at.node.Run("birdc", "-s", filepath.Join(b.dir, "ctl"), "show", "route", "all", b.site.how.prefix())
+	if err != nil {
+		return attributes{}
+	}
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch value = strings.TrimSpace(value); key {
+		case "BGP.as_path":
+			a.path = value
+		case "BGP.next_hop":
+			a.hop = value
+		case "BGP.med":
+			a.med, _ = strconv.Atoi(value)
+		case "BGP.local_pref":
+			if b.site.how.internal { // BIRD gives others one of its own
+				a.preference, _ = strconv.Atoi(value)
+			}
+		case "BGP.community":
+			a.communities = strings.NewReplacer("(", "", ")", "", ",", ":").Replace(value)
+		case "BGP.large_community":
+			a.large = strings.NewReplacer("(", "", ")", "", ", ", ":").Replace(value)
+		}
+	}
+	return a
 }
 
 // channel is BIRD's name of a family.
@@ -162,6 +197,9 @@ func (f *frr) config() string {
 		text += n + fmt.Sprintf("remote-as %d\n", h.as()) + n + "passive\n"
 		if h.password != "" {
 			text += n + "password " + strings.TrimSpace(h.password) + "\n"
+		}
+		if h.unnumbered {
+			text += n + "interface eth0\n"
 		}
 		if f.at.beyond {
 			text += n + "ebgp-multihop 2\n"
@@ -213,6 +251,44 @@ func (f *frr) daemon(name, conf, zserv string) *process {
 func (f *frr) reset(x *cluster.Server) {
 	_, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("clear bgp %s", f.site.how.server(x)))
 	must(f.site.t, err)
+}
+
+func (f *frr) knows() attributes {
+	type words struct{ String string }
+	var route struct {
+		Paths []struct {
+			ASPath         words
+			Metric         int
+			LocPrf         int
+			Community      words
+			LargeCommunity words
+			Nexthops       []struct{ IP string }
+		}
+	}
+	out, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("show bgp %s unicast %s json", channel(f.site.how.families()[0]), f.site.how.prefix()))
+	if err != nil || json.Unmarshal([]byte(out), &route) != nil || len(route.Paths) == 0 {
+		return attributes{}
+	}
+	p := route.Paths[0]
+	a := attributes{path: p.ASPath.String, med: p.Metric, communities: p.Community.String, large: p.LargeCommunity.String}
+	if f.site.how.internal {
+		a.preference = p.LocPrf
+	}
+	a.path = strings.TrimPrefix(a.path, "Local")
+	a.communities = strings.NewReplacer("graceful-shutdown", "65535:0", "gracefulShutdown", "65535:0").Replace(a.communities)
+	for _, h := range p.Nexthops {
+		a.hop = h.IP
+	}
+	return a
+}
+
+// lastWord is what a server said as it ended its session.
+func (f *frr) lastWord(x *cluster.Server) string {
+	out, err := f.at.node.Run("vtysh", "--vty_socket", f.dir, "-c", fmt.Sprintf("show bgp neighbors %v json", f.site.how.server(x)))
+	must(f.site.t, err)
+	var all map[string]struct{ LastShutdownDescription string }
+	must(f.site.t, json.Unmarshal([]byte(out), &all))
+	return all[f.site.how.server(x).String()].LastShutdownDescription
 }
 
 func (f *frr) kill() {

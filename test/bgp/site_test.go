@@ -44,22 +44,23 @@ type site struct {
 
 // setup is what the tests vary.
 type setup struct {
-	family   vrrp.Family // of the VIP; 0: IPv4
-	session  vrrp.Family // of the session; 0: that of the VIP
-	internal bool
-	password string
-	gtsm     bool
-	bfd      time.Duration
-	flood    int  // how many IPv6 routes BIRD announces to the servers
-	both     bool // families, over one session
-	second   bool // a second router, which the traffic takes
-	beyond   bool // the router that is spoken to is one hop beyond the first
-	spread   bool
-	defaults bool   // nothing else is configured; with spread
-	more     string // lines of [[bgp.peer]]
-	vip      string // lines of [[vip]]
-	routerAS int    // what the servers believe; 0: the truth
-	servers  int    // 0: 3
+	family     vrrp.Family // of the VIP; 0: IPv4
+	session    vrrp.Family // of the session; 0: that of the VIP
+	unnumbered bool        // the session is between link-local addresses
+	internal   bool
+	password   string
+	gtsm       bool
+	bfd        time.Duration
+	flood      int  // how many IPv6 routes BIRD announces to the servers
+	both       bool // families, over one session
+	second     bool // a second router, which the traffic takes
+	beyond     bool // the router that is spoken to is one hop beyond the first
+	spread     bool
+	defaults   bool   // nothing else is configured; with spread
+	more       string // lines of [[bgp.peer]]
+	vip        string // lines of [[vip]]
+	routerAS   int    // what the servers believe; 0: the truth
+	servers    int    // 0: 3
 }
 
 // router is a program that speaks BGP.
@@ -68,6 +69,16 @@ type router interface {
 	start()
 	kill()
 	reset(x *cluster.Server) // the session with it
+	knows() attributes
+}
+
+// attributes are what a router has been told of the VIP's best route.
+type attributes struct {
+	path               string // AS numbers
+	hop                string
+	med                int
+	preference         int // LOCAL_PREF; 0: an external peer's, which sends none
+	communities, large string
 }
 
 func (h setup) as() int {
@@ -83,6 +94,9 @@ func (h setup) address() netip.Addr {
 	}
 	return netip.MustParseAddr("203.0.113.100")
 }
+
+// prefix is that of the VIP's route.
+func (h setup) prefix() string { return fmt.Sprintf("%v/%d", h.address(), h.address().BitLen()) }
 
 // families are those whose routes the router takes.
 func (h setup) families() []vrrp.Family {
@@ -119,6 +133,9 @@ func (h setup) routerAddress() string {
 	if h.beyond {
 		return beyondAddr
 	}
+	if h.unnumbered {
+		return linkLocal(0).WithZone("eth0").String()
+	}
 	if h.over() == vrrp.IPv6 {
 		return routerV6
 	}
@@ -127,11 +144,17 @@ func (h setup) routerAddress() string {
 
 // server is a server's end of the session.
 func (h setup) server(s *cluster.Server) netip.Addr {
+	if h.unnumbered {
+		return linkLocal(s.Number)
+	}
 	if h.over() == vrrp.IPv6 {
 		return s.Addr6
 	}
 	return s.Addr
 }
+
+// linkLocal is the address of a server, or (0) of the router, in an unnumbered session.
+func linkLocal(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("fe80::b:%x", n)) }
 
 // config is a server's vipd.toml.
 func (h setup) config(s *cluster.Server) string {
@@ -224,12 +247,24 @@ func (s *site) wire() {
 	s.on(s.Client, "ip addr add 2001:db8:f::2/64 dev up0 nodad")
 	s.on(s.Client, "ip route add default via 203.0.113.1")
 	s.on(s.Client, "ip -6 route add default via 2001:db8:f::1")
+	if s.how.unnumbered {
+		s.unnumber(s.router, 0)
+	}
 	for _, x := range s.Servers {
+		if s.how.unnumbered {
+			s.unnumber(x.Node, x.Number)
+		}
 		s.on(x.Node, "ip route add default via "+routerAddr)
 		s.on(x.Node, "ip -6 route add default via "+routerV6)
 		s.usable(x.Node)
 	}
 	s.usable(s.router)
+}
+
+// unnumber gives a node the link-local address that the other end expects.
+func (s *site) unnumber(n *lab.Node, number int) {
+	s.on(n, "ip -6 addr flush dev eth0 scope link")
+	s.on(n, fmt.Sprintf("ip -6 addr add %v/64 dev eth0 nodad", linkLocal(number)))
 }
 
 // usable waits until a node can look for neighbours in IPv6.
@@ -303,7 +338,7 @@ func (s *site) hops(at *lab.Node, to netip.Addr) []string {
 				names = append(names, "the first router")
 			}
 			for _, x := range s.Servers {
-				if by == x.Addr.String() || by == x.Addr6.String() {
+				if by == x.Addr.String() || by == x.Addr6.String() || by == linkLocal(x.Number).String() {
 					names = append(names, x.Name)
 				}
 			}
