@@ -139,6 +139,8 @@ func Remove(addrs []netip.Addr) (removed []string, err error) {
 		return nil, err
 	}
 	var errs []error
+	var ours []assigned
+	var going []netip.Addr
 	for _, a := range all {
 		if !slices.Contains(addrs, a.Addr()) {
 			continue
@@ -147,9 +149,13 @@ func Remove(addrs []netip.Addr) (removed []string, err error) {
 			errs = append(errs, fmt.Errorf("%s is left: it has a subnet, so it was not put there by vipd", describe([]assigned{a})))
 			continue
 		}
-		if err := destroyOnce(a.Addr()); err != nil {
-			errs = append(errs, fmt.Errorf("%w: %w", ErrConnectionsLeft, err))
-		}
+		ours, going = append(ours, a), append(going, a.Addr())
+	}
+	// All at once: the kernel lists every connection of the host for it.
+	if err := destroyOnce(going); err != nil {
+		errs = append(errs, fmt.Errorf("%w: %w", ErrConnectionsLeft, err))
+	}
+	for _, a := range ours {
 		if err := r.remove(a); err != nil {
 			errs = append(errs, err)
 			continue

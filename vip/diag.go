@@ -54,7 +54,7 @@ func (d *diag) close() { d.socket.Close() }
 func (d *diag) destroy(addrs []netip.Addr) error {
 	// An IPv4 connection may be on an IPv6 socket: that is what Go's listeners are.
 	families := []uint8{unix.AF_INET6}
-	if addrs[0].Is4() {
+	if slices.ContainsFunc(addrs, netip.Addr.Is4) {
 		families = append(families, unix.AF_INET)
 	}
 	var errs []error
@@ -144,11 +144,14 @@ func (d *diag) request(kind, flags int, family uint8, id [diagIDLen]byte) *nl.Ne
 	return req
 }
 
-func destroyOnce(addr netip.Addr) error {
+func destroyOnce(addrs []netip.Addr) error {
+	if len(addrs) == 0 {
+		return nil
+	}
 	d, err := newDiag()
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	return d.destroy([]netip.Addr{addr})
+	return d.destroy(addrs)
 }
