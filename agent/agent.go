@@ -246,7 +246,7 @@ func (a *Agent) endHooks() {
 
 // advise logs what could be better about how the agent is run.
 func (a *Agent) advise() {
-	if !realTime() {
+	if policy, _ := systemd.RealTime(); policy != "rr" && policy != "fifo" {
 		a.opts.Logger.Info("no real-time scheduling: on an overloaded host advertisements may be late (CPUSchedulingPolicy=rr in a unit)")
 	}
 	if err := mayRun(a.cfg.Hooks); err != nil {

@@ -162,66 +162,25 @@ func (a *Agent) write(s state, last bool) error {
 // watchdog tells systemd that the agent lives as long as every router's loop
 // answers: a stuck one starves it.
 func (a *Agent) watchdog(ctx context.Context) error {
-	unit, err := systemd.WatchdogTimeout()
-	if err != nil || unit == 0 {
+	every, err := systemd.WatchdogInterval()
+	if err != nil || every == 0 {
 		return err
 	}
-	timeout, goesFirst := unit, realTime()
-	tick := time.NewTicker(timeout / feedings)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
-	beats := make(map[*router]uint64)
 	for {
-		if d := a.watchdogTimeout(unit); goesFirst && d != timeout {
-			timeout = d
-			a.notify("watchdog timeout", a.opts.Notifier.SetWatchdog(d))
-			tick.Reset(d / feedings)
-		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
 		}
-		beats = a.pulse(beats)
+		for _, r := range *a.live.Load() {
+			r.wait(func() {})
+		}
 		for _, r := range a.routes() {
 			r.wait(func() {})
 		}
 		a.notify("watchdog", a.opts.Notifier.Watchdog())
 		a.tellStatus() // a Backup is told of no event when its Active changes
 	}
-}
-
-// pulse returns when each router's loop has run since it had the beats before, and how many
-// it has now. Most have by themselves: of many routers few are woken for this.
-func (a *Agent) pulse(before map[*router]uint64) map[*router]uint64 {
-	live := *a.live.Load()
-	now := make(map[*router]uint64, len(live))
-	for _, r := range live {
-		if n, known := before[r]; !known || n == r.beats.Load() {
-			r.wait(func() {})
-		}
-		now[r] = r.beats.Load()
-	}
-	return now
-}
-
-const (
-	feedings    = 4                      // of the watchdog within its timeout
-	minWatchdog = 750 * time.Millisecond // past what stalls an agent with real-time scheduling
-)
-
-// watchdogTimeout is when an agent that goes before everything else counts as hung: after
-// three advertisement intervals, when the others begin to take over (RFC 9568, section
-// 6.1), for then its addresses have to go. The unit's is the most.
-func (a *Agent) watchdogTimeout(unit time.Duration) time.Duration {
-	timeout := unit
-	for _, r := range *a.live.Load() {
-		timeout = min(timeout, max(minWatchdog, 3*r.snapshot().cfg.AdvertInterval))
-	}
-	return timeout
-}
-
-// realTime reports whether nothing but real-time programs can keep the agent from running.
-func realTime() bool {
-	policy, _ := systemd.RealTime()
-	return policy == "rr" || policy == "fifo"
 }

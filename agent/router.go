@@ -97,7 +97,6 @@ type router struct {
 	claims    notices // of the addresses, by others: what else is told must not crowd them out
 	peers     peers
 	meter     *meter
-	beats     atomic.Uint64 // how often the loop has run
 
 	mu   sync.Mutex
 	view view
@@ -173,7 +172,6 @@ func (r *router) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !r.ended {
-		r.beats.Add(1)
 		deadline := min(r.machine.Deadline(), r.renewAt, r.retryAt, r.pauseEnds, r.suspects.judgeAt)
 		timer.Reset(r.until(deadline))
 		select {

@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/agent/control"
-	"github.com/vipd/vipd/config"
 	"github.com/vipd/vipd/systemd"
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
@@ -891,42 +890,13 @@ func TestStuckLoopStarvesTheWatchdog(t *testing.T) {
 	held, free := make(chan struct{}), make(chan struct{})
 	stuck.call(func() { close(held); <-free })
 	<-held
-	for end := time.Now().Add(5 * time.Second); fed(100*time.Millisecond) && time.Now().Before(end); {
-		// what was under way
-	}
+	fed(10 * time.Millisecond) // what was under way
 	if fed(500 * time.Millisecond) {
 		t.Error("fed while a loop is stuck")
 	}
 	close(free)
 	if !fed(5 * time.Second) {
 		t.Error("not fed again")
-	}
-}
-
-func TestWatchdogTimeout(t *testing.T) {
-	const unit = 5 * time.Second
-	for _, tt := range []struct {
-		name      string
-		intervals []time.Duration
-		want      time.Duration
-	}{
-		{"no routers", nil, unit},
-		{"the default", []time.Duration{250 * time.Millisecond}, 750 * time.Millisecond},
-		{"the shortest of several", []time.Duration{time.Second, 500 * time.Millisecond, 2 * time.Second}, 1500 * time.Millisecond},
-		{"not below what is safe", []time.Duration{10 * time.Millisecond}, minWatchdog},
-		{"not above the unit's", []time.Duration{2 * time.Second}, unit},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			a := &Agent{}
-			var live []*router
-			for _, d := range tt.intervals {
-				live = append(live, &router{view: view{cfg: config.VIP{AdvertInterval: d}}})
-			}
-			a.live.Store(&live)
-			if got := a.watchdogTimeout(unit); got != tt.want {
-				t.Errorf("%v, want %v", got, tt.want)
-			}
-		})
 	}
 }
 

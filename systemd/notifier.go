@@ -33,13 +33,8 @@ func (n *Notifier) Ready() error { return n.notify(daemon.SdNotifyReady) }
 // Stopping tells that the service has begun to shut down.
 func (n *Notifier) Stopping() error { return n.notify(daemon.SdNotifyStopping) }
 
-// Watchdog tells that the service is alive. See [WatchdogTimeout].
+// Watchdog tells that the service is alive. See [WatchdogInterval].
 func (n *Notifier) Watchdog() error { return n.notify(daemon.SdNotifyWatchdog) }
-
-// SetWatchdog has systemd use another timeout than the unit's until the service ends.
-func (n *Notifier) SetWatchdog(timeout time.Duration) error {
-	return n.notify(fmt.Sprintf("WATCHDOG_USEC=%d", timeout.Microseconds()))
-}
 
 // Reloading tells that a reload has begun; [Notifier.Ready] ends it.
 func (n *Notifier) Reloading() error {
@@ -98,13 +93,13 @@ func (n *Notifier) notify(message string) error {
 	return nil
 }
 
-// WatchdogTimeout returns the unit's WatchdogSec: a service that does not call
-// [Notifier.Watchdog] for that long is ended. It is 0 when the unit has no watchdog.
-// sd_watchdog_enabled(3) recommends to call at least twice in that time.
-func WatchdogTimeout() (time.Duration, error) {
+// WatchdogInterval returns how often [Notifier.Watchdog] has to be called: half
+// of the unit's WatchdogSec, as sd_watchdog_enabled(3) recommends. It is 0 when
+// the unit has no watchdog.
+func WatchdogInterval() (time.Duration, error) {
 	timeout, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
-		return 0, fmt.Errorf("reading the watchdog's timeout: %w", err)
+		return 0, fmt.Errorf("reading the watchdog's interval: %w", err)
 	}
-	return timeout, nil
+	return timeout / 2, nil
 }

@@ -30,7 +30,6 @@ func TestNotifier(t *testing.T) {
 				{n.Ready, "READY=1"},
 				{func() error { return n.Status("Active\nREADY=1") }, "STATUS=Active READY=1"},
 				{n.Watchdog, "WATCHDOG=1"},
-				{func() error { return n.SetWatchdog(1500 * time.Millisecond) }, "WATCHDOG_USEC=1500000"},
 				{n.Stopping, "STOPPING=1"},
 			} {
 				if err := step.call(); err != nil {
@@ -96,7 +95,7 @@ func TestNotifierNeverWaits(t *testing.T) {
 	t.Error("a socket that nobody reads was never full")
 }
 
-func TestWatchdogTimeout(t *testing.T) {
+func TestWatchdogInterval(t *testing.T) {
 	self := strconv.Itoa(os.Getpid())
 	for _, tt := range []struct {
 		name, usec, pid string
@@ -104,15 +103,15 @@ func TestWatchdogTimeout(t *testing.T) {
 		wantErr         bool
 	}{
 		{name: "none"},
-		{name: "ours", usec: "3000000", pid: self, want: 3 * time.Second},
-		{name: "any process", usec: "1000", want: time.Millisecond},
+		{name: "ours", usec: "3000000", pid: self, want: 1500 * time.Millisecond},
+		{name: "any process", usec: "1000", want: 500 * time.Microsecond},
 		{name: "another process", usec: "3000000", pid: "1"},
 		{name: "nonsense", usec: "soon", wantErr: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv("WATCHDOG_USEC", tt.usec)
 			t.Setenv("WATCHDOG_PID", tt.pid)
-			got, err := WatchdogTimeout()
+			got, err := WatchdogInterval()
 			if got != tt.want || (err != nil) != tt.wantErr {
 				t.Errorf("got %v, %v; want %v, error %v", got, err, tt.want, tt.wantErr)
 			}

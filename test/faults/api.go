@@ -27,7 +27,7 @@ func apiFaults(o options) []fault {
 		{name: "API flaps each second", note: "for " + o.flap.String(), runs: 2, play: steps(api("flapping 2s"), last(o.flap)), heal: api("ready"), stays: true,
 			bound: planned(4).with(func(b *bound) { b.resets = anything })},
 		{name: "API dead everywhere", note: "the holder stays", play: steps(everywhere(signalAPI(syscall.SIGKILL)), last(3*time.Second)), heal: everywhere(startAPI), stays: true,
-			bound: bound{outage: anything, lost: anything, resets: anything, idle: anything, moves: 2}},
+			bound: bound{outage: anything, lost: anything, resets: anything, idle: anything, two: planned(2).two, moves: 2}},
 	}
 }
 

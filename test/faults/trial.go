@@ -280,7 +280,10 @@ func (x *trial) answers(s *cluster.Server) error {
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, patience)
 	defer cancel()
-	return x.client.Await(ctx, s.Name)
+	if err := x.client.Await(ctx, s.Name); err != nil || x.last == nil {
+		return err
+	}
+	return x.last.Await(ctx, s.Name)
 }
 
 // answered waits until the client is answered by whoever holds the VIP then.
