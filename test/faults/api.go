@@ -14,8 +14,8 @@ func apiFaults(o options) []fault {
 	// after the last answer; then a move.
 	const hung = 2400 * time.Millisecond
 	const slow = 1900 * time.Millisecond
-	// Whoever waits for an answer when the VIP moves, and each move's two.
-	inFlight := int(slow/max(o.interval, time.Millisecond)) + served.resets
+	// Whoever waits for an answer when the VIP moves, and each move's own.
+	waiting := int(slow/max(o.interval, time.Millisecond)) + served.resets
 	return []fault{
 		{name: "API killed", play: steps(signalAPI(syscall.SIGKILL), movedToSecond), heal: startAPI, bound: gradeFell(200 * time.Millisecond)},
 		{name: "API hangs", note: "SIGSTOP, SIGCONT", play: steps(signalAPI(syscall.SIGSTOP), movedToSecond), heal: signalAPI(syscall.SIGCONT), bound: gradeFell(hung)},
@@ -23,7 +23,7 @@ func apiFaults(o options) []fault {
 		{name: "API answers 401", play: steps(api("status 401"), movedToSecond), heal: api("ready"), bound: served},
 		{name: "API answers after 1.5 s", note: "slow is not dead; the outage is the first answer's delay", play: steps(api("slow 1500ms"), last(8*time.Second)), heal: api("ready"), bound: unmoved().with(func(b *bound) { b.outage = 1700 * time.Millisecond })},
 		{name: "API answers after 1.9 s", note: "which cannot be told from a hang", play: steps(api("slow "+slow.String()), movedToSecond), heal: api("ready"),
-			bound: served.with(func(b *bound) { b.outage, b.resets = slow+200*time.Millisecond, inFlight })},
+			bound: served.with(func(b *bound) { b.outage, b.resets = slow+200*time.Millisecond, waiting })},
 		{name: "API flaps each second", note: "for " + o.flap.String(), runs: 2, play: steps(api("flapping 2s"), last(o.flap)), heal: api("ready"), stays: true,
 			bound: planned(4).with(func(b *bound) { b.resets = anything })},
 		{name: "API dead everywhere", note: "the holder stays", play: steps(everywhere(signalAPI(syscall.SIGKILL)), last(3*time.Second)), heal: everywhere(startAPI), stays: true,

@@ -157,10 +157,14 @@ func (b bound) broken(s sample) []string {
 // unmoved is the bound of what must not move or cost anything.
 func unmoved() bound { return bound{outage: 200 * time.Millisecond, two: 0, nobody: 0} }
 
+// inFlight is how many handshakes a move may cut off: one begins each 5 ms, and with 32 VIPs
+// that move at once one takes up to 15.
+const inFlight = 3
+
 // planned is the bound of moves that are planned, there and back.
 func planned(moves int) bound {
 	return bound{
-		outage: 200 * time.Millisecond, resets: 2 * moves, idle: time.Second,
+		outage: 200 * time.Millisecond, resets: inFlight * moves, idle: time.Second,
 		two: 200 * time.Millisecond, nobody: 0, moves: moves,
 	}
 }
