@@ -175,6 +175,17 @@ func speak(t *testing.T, r *router, p Peer) (*Speaker, *news) {
 	return s, n
 }
 
+// announcing returns a speaker that a router has heard of one route from, which is renewed.
+func announcing(t *testing.T) (*router, *Speaker, *news) {
+	t.Helper()
+	r := newRouter(t)
+	s, n := speak(t, r, testPeer())
+	renewing(t, s, vip4)
+	s.Announce(Route{Addr: vip4, Standing: Ready})
+	r.updates()
+	return r, s, n
+}
+
 // renewing renews a route until the test ends.
 func renewing(t *testing.T, s *Speaker, addr netip.Addr) {
 	stop := make(chan struct{})
@@ -386,11 +397,7 @@ func TestMalformedUpdatesAndFlood(t *testing.T) {
 
 func TestReconfigured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter(t)
-		s, n := speak(t, r, testPeer())
-		renewing(t, s, vip4)
-		s.Announce(Route{Addr: vip4, Standing: Ready})
-		r.updates()
+		r, s, n := announcing(t)
 		p := testPeer()
 		p.Policy.Communities = []uint32{64512<<16 | 7}
 		s.Configure(Config{AS: 64512, ID: hop4, Peers: []Peer{p}})
@@ -427,11 +434,7 @@ func TestTermsChange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRouter(t)
-				s, _ := speak(t, r, testPeer())
-				renewing(t, s, vip4)
-				s.Announce(Route{Addr: vip4, Standing: Ready})
-				r.updates()
+				r, s, _ := announcing(t)
 				p := testPeer()
 				c.change(&p)
 				s.Configure(Config{AS: c.as, ID: hop4, Peers: []Peer{p}, Drain: 2 * time.Second})
@@ -457,11 +460,7 @@ func TestTermsChange(t *testing.T) {
 // TestTermsChangeAgain: each session waits for the one before it, and none outlasts the speaker.
 func TestTermsChangeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter(t)
-		s, _ := speak(t, r, testPeer())
-		renewing(t, s, vip4)
-		s.Announce(Route{Addr: vip4, Standing: Ready})
-		r.updates()
+		r, s, _ := announcing(t)
 		p := testPeer()
 		for range 3 {
 			p.Hold += time.Second
@@ -634,11 +633,7 @@ func TestFloodIsPaced(t *testing.T) {
 // TestRefreshAgainAndAgain: a router that asks without end is answered once in a second.
 func TestRefreshAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRouter(t)
-		s, _ := speak(t, r, testPeer())
-		renewing(t, s, vip4)
-		s.Announce(Route{Addr: vip4, Standing: Ready})
-		r.updates()
+		r, _, _ := announcing(t)
 		c := <-r.conns
 		for range 100 {
 			c.Write(askAgain)

@@ -99,7 +99,7 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	realTime := !o.other && exec.Command("chrt", "--rr", "1", "true").Run() == nil
+	realTime := !o.other && cluster.RealTime() != nil
 	book, err := openBook(filepath.Join(o.out, "results.json"))
 	if err != nil {
 		return err

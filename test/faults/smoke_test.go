@@ -4,7 +4,6 @@ import (
 	"flag"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -24,7 +23,7 @@ func TestSmoke(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{dir: dir, binaries: b, realTime: exec.Command("chrt", "--rr", "1", "true").Run() == nil}
+	s := &stage{dir: dir, binaries: b, realTime: cluster.RealTime() != nil}
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	s.flags(flags)
 	if err := flags.Parse([]string{"-rounds=1", "-keep", "-out=" + dir}); err != nil {
