@@ -26,6 +26,7 @@ SINCE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 # Flags of packaging/build, such as PACKAGEFLAGS='-arch amd64 -format deb'.
 PACKAGEFLAGS ?=
 
+APART   = -exec 'unshare --mount'
 BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 CONTAIN = test/contain
 MICRO = sh -c 'go test -run "^$$$$" -bench . -benchmem -count $(COUNT) $(TESTFLAGS) $$(grep -rl --include=*_test.go "^func Benchmark" --exclude-dir=bin . | xargs -n1 dirname | sort -u)'
@@ -64,12 +65,13 @@ unit: modules
 	go test -race $(TESTFLAGS) $(UNIT)
 	go test $(TESTFLAGS) ./test/sim
 
-# Never from the cache: the programs that they build and run are not part of its key.
+# Never from the cache: the programs that they build and run are not part of its key. The
+# files that a package mounts over those of the machine are not there for another.
 .PHONY: kernel
 kernel: modules
 	@if [ -n "$$CI" ] || $(CONTAIN) true; then set -x; \
-		$(CONTAIN) go test -race -p 2 -count=1 $(TESTFLAGS) $(KERNEL); others=$$?; \
-		$(CONTAIN) go test -race -p 1 -count=1 $(TESTFLAGS) $(SERVED) && exit $$others; \
+		$(CONTAIN) go test -race -p 3 -count=1 $(APART) $(TESTFLAGS) $(KERNEL); others=$$?; \
+		$(CONTAIN) go test -race -p 1 -count=1 $(APART) $(TESTFLAGS) $(SERVED) && exit $$others; \
 	else echo "SKIP: what needs network namespaces, for the reason above"; set -x; go test -race $(TESTFLAGS) $(KERNEL) $(SERVED); fi
 
 .PHONY: lint
@@ -103,7 +105,7 @@ transcript: ## go through docs/operations.md on booted machines, and write docs/
 
 .PHONY: sim
 sim: ## simulate SEEDS=100000 random clusters, from seed FIRST=1 on, minutes or HOURS=24 each
-	GOGC=400 go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST) $(if $(HOURS),-hours=$(HOURS))
+	GOGC=400 nice -n 19 go test ./test/sim -run '^TestSeeds$$' -count=1 -timeout=0 -v -seeds=$(SEEDS) -first=$(FIRST) $(if $(HOURS),-hours=$(HOURS))
 
 .PHONY: mutation
 mutation: modules ## change the core in small ways, and want a test to notice each

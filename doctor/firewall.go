@@ -80,7 +80,7 @@ func (p *patient) firewallTexts(ctx context.Context) (firewallTexts, error) {
 func (at place) packets() []probePacket {
 	if len(at.peers()) == 0 {
 		group := at.family.Group()
-		return []probePacket{{at.family, group, at.link.Name, false, false}, {at.family, group, at.link.Name, true, false}}
+		return []probePacket{{family: at.family, from: at.senders(), dst: group, link: at.link.Name}, {family: at.family, dst: group, link: at.link.Name, out: true}}
 	}
 	var own netip.Addr
 	for _, a := range at.link.Addrs {
@@ -89,10 +89,11 @@ func (at place) packets() []probePacket {
 			break
 		}
 	}
-	list := []probePacket{{at.family, own, at.link.Name, false, true}}
+	list := []probePacket{{family: at.family, dst: own, link: at.link.Name, unicast: true}}
 	for _, peer := range at.peers() {
 		if peer != own {
-			list = append(list, probePacket{at.family, peer, at.link.Name, true, true})
+			list[0].from = append(list[0].from, netip.PrefixFrom(peer, peer.BitLen()))
+			list = append(list, probePacket{family: at.family, dst: peer, link: at.link.Name, out: true, unicast: true})
 		}
 	}
 	return list
@@ -154,7 +155,7 @@ func (at place) firewallRemedy(p probePacket, t *table, hook, where string) stri
 		if p.out {
 			return "ufw allow out proto vrrp from any to any" + older
 		}
-		return "ufw allow proto vrrp from " + at.network(p) + older
+		return "ufw allow proto vrrp from " + at.allowed(p) + older
 	}
 	if tool, name, ok := strings.Cut(t.name, " "); ok && strings.HasSuffix(tool, "tables") {
 		return fmt.Sprintf("%s -t %s -I %s -p 112 -j ACCEPT, and save that", tool, name, strings.ToUpper(hook))
@@ -163,15 +164,33 @@ func (at place) firewallRemedy(p probePacket, t *table, hook, where string) stri
 	return fmt.Sprintf("nft insert rule %s %s meta l4proto 112 accept, and put it into /etc/nftables.conf (see /usr/share/doc/vipd/examples/vipd.nft)", t.name, chain)
 }
 
-// network is where advertisements come from.
-func (at place) network(p probePacket) string {
-	if p.family == vrrp.IPv6 && !p.unicast {
-		return "fe80::/10"
+// senders are the networks that multicast advertisements come from.
+func (at place) senders() []netip.Prefix {
+	if at.family == vrrp.IPv6 {
+		return []netip.Prefix{netip.MustParsePrefix("fe80::/10")}
 	}
+	return at.subnets()
+}
+
+// subnets are those of the interface, in the family.
+func (at place) subnets() []netip.Prefix {
+	var list []netip.Prefix
 	for _, a := range at.link.Addrs {
-		if vrrp.FamilyOf(a.Addr()) == at.family && !a.IsSingleIP() && !a.Addr().IsLinkLocalUnicast() {
-			return a.Masked().String()
+		if vrrp.FamilyOf(a.Addr()) == at.family && !a.IsSingleIP() && !a.Addr().IsLinkLocalUnicast() && !slices.Contains(list, a.Masked()) {
+			list = append(list, a.Masked())
 		}
 	}
-	return "any"
+	return list
+}
+
+// allowed is the network that a rule has to let advertisements come from.
+func (at place) allowed(p probePacket) string {
+	networks := at.senders()
+	if p.unicast {
+		networks = at.subnets()
+	}
+	if len(networks) != 1 {
+		return "any"
+	}
+	return networks[0].String()
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func incoming(f vrrp.Family) probePacket {
-	return probePacket{family: f, dst: f.Group(), link: "eth0"}
+	return place{family: f, link: healthy().eth0()}.packets()[0]
 }
 
 // nftTable wraps the rules of an input chain, and those of another chain, as nft prints them.
@@ -24,7 +24,10 @@ func TestNft(t *testing.T) {
 	match := func(left, right string) string {
 		return `{"match":{"op":"==","left":` + left + `,"right":` + right + `}},`
 	}
-	const l4proto, daddr, ifname = `{"meta":{"key":"l4proto"}}`, `{"payload":{"protocol":"ip","field":"daddr"}}`, `{"meta":{"key":"iifname"}}`
+	const (
+		l4proto, ifname = `{"meta":{"key":"l4proto"}}`, `{"meta":{"key":"iifname"}}`
+		saddr, daddr    = `{"payload":{"protocol":"ip","field":"saddr"}}`, `{"payload":{"protocol":"ip","field":"daddr"}}`
+	)
 	for name, tt := range map[string]struct {
 		family, policy, rules string
 		drops                 bool
@@ -43,8 +46,12 @@ func TestNft(t *testing.T) {
 		"another group":         {"ip", "accept", match(daddr, `"224.0.0.5"`) + `{"drop":null}`, false},
 		"this interface":        {"inet", "accept", match(ifname, `"eth*"`) + `{"drop":null}`, true},
 		"another interface":     {"inet", "accept", match(ifname, `"eth1"`) + `{"drop":null}`, false},
-		"named set of friends":  {"inet", "drop", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@servers"`) + `{"accept":null}`, false},
-		"named set of enemies":  {"inet", "accept", match(`{"payload":{"protocol":"ip","field":"saddr"}}`, `"@bad"`) + `{"drop":null}`, false},
+		"named set of friends":  {"inet", "drop", match(saddr, `"@servers"`) + `{"accept":null}`, false},
+		"named set of enemies":  {"inet", "accept", match(saddr, `"@bad"`) + `{"drop":null}`, false},
+		"from here":             {"inet", "drop", match(saddr, `{"set":["203.0.113.1",{"prefix":{"addr":"198.51.100.0","len":24}}]}`) + `{"accept":null}`, false},
+		"from one of them":      {"inet", "drop", match(saddr, `"198.51.100.12"`) + `{"accept":null}`, false},
+		"from elsewhere":        {"inet", "drop", match(saddr, `{"prefix":{"addr":"192.0.2.0","len":24}}`) + `{"accept":null}`, true},
+		"from everywhere else":  {"inet", "accept", `{"match":{"op":"!=","left":` + saddr + `,"right":{"prefix":{"addr":"192.0.2.0","len":24}}}},{"drop":null}`, true},
 		"established alone":     {"inet", "drop", match(`{"ct":{"key":"state"}}`, `["established","related"]`) + `{"accept":null}`, true},
 		"what was translated":   {"inet", "drop", `{"match":{"op":"in","left":{"ct":{"key":"status"}},"right":"dnat"}},{"accept":null}`, true}, // of firewalld
 		"translated either way": {"inet", "drop", match(`{"ct":{"key":"status"}}`, `{"set":["snat","dnat"]}`) + `{"accept":null}`, true},
@@ -99,6 +106,12 @@ func TestIptables(t *testing.T) {
 		"another group":    {"-A INPUT -d 224.0.0.5/32 -p 112 -j ACCEPT\n", vrrp.IPv4, true},
 		"from a set":       {"-A INPUT -p 112 -m set --match-set servers src -j ACCEPT\n", vrrp.IPv4, false},
 		"IPv6":             {"-A INPUT -d ff02::12/128 -p vrrp -j ACCEPT\n", vrrp.IPv6, false},
+		"from here":        {"-A INPUT -s 198.51.0.0/16 -p vrrp -j ACCEPT\n", vrrp.IPv4, false},
+		"from a peer":      {"-A INPUT -s 198.51.100.12/32 -p vrrp -j ACCEPT\n", vrrp.IPv4, false},
+		"from elsewhere":   {"-A INPUT -s 192.0.2.0/24 -p vrrp -j ACCEPT\n", vrrp.IPv4, true},
+		"not from there":   {"-A INPUT ! -s 192.0.2.0/24 -p vrrp -j ACCEPT\n", vrrp.IPv4, false},
+		"from a link":      {"-A INPUT -s fe80::/10 -p vrrp -j ACCEPT\n", vrrp.IPv6, false},
+		"from no link":     {"-A INPUT -s 2001:db8::/64 -p vrrp -j ACCEPT\n", vrrp.IPv6, true},
 		"to many":          {"-A INPUT -m addrtype --dst-type MULTICAST -j ACCEPT\n", vrrp.IPv4, false},
 		"to this host":     {"-A INPUT -m addrtype --dst-type LOCAL -j ACCEPT\n", vrrp.IPv4, true},
 		"not eth0":         {"-A INPUT ! -i eth0 -p vrrp -j ACCEPT\n", vrrp.IPv4, true},
@@ -118,7 +131,7 @@ func TestIptables(t *testing.T) {
 
 // The remedy speaks the language of whoever made the rules.
 func TestFirewallRemedy(t *testing.T) {
-	at := place{family: vrrp.IPv4, link: healthy().eth0()}
+	at := place{link: healthy().eth0()}
 	const older = " (before ufw 0.36.2: see /usr/share/doc/vipd/examples/ufw.txt)"
 	for name, tt := range map[string]struct {
 		table  table
@@ -133,6 +146,7 @@ func TestFirewallRemedy(t *testing.T) {
 		"ufw, IPv6":             {withChain("ufw6-user-input"), incoming(vrrp.IPv6), "ufw allow proto vrrp from fe80::/10" + older},
 		"ufw, out":              {withChain("ufw-user-output"), probePacket{family: vrrp.IPv4, out: true}, "ufw allow out proto vrrp from any to any" + older},
 	} {
+		at.family = tt.packet.family
 		if got := at.firewallRemedy(tt.packet, &tt.table, "input", "rule 3 of chain in"); got != tt.want {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -149,7 +163,7 @@ func TestUnicastPackets(t *testing.T) {
 	at := place{family: vrrp.IPv4, addrs: []netip.Addr{theVIP}, link: f.eth0()}
 	at.vip.Peers = []netip.Addr{netip.MustParseAddr("198.51.100.11"), peerAddr} // itself too
 	got := at.packets()
-	if len(got) != 2 || got[0].out || got[0].dst.String() != "198.51.100.11" || !got[1].out || got[1].dst != peerAddr {
+	if len(got) != 2 || got[0].out || len(got[0].from) != 1 || got[0].from[0].Addr() != peerAddr || got[0].dst.String() != "198.51.100.11" || !got[1].out || got[1].dst != peerAddr {
 		t.Errorf("%+v", got)
 	}
 }

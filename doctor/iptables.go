@@ -59,6 +59,8 @@ func iptablesRule(text string, fields []string, p probePacket) rule {
 			m, i = truth(isVRRP(value) || value == "all"), i+1
 		case "-i", "-o":
 			m, i = p.interfaceIs(strings.Replace(value, "+", "*", 1), (f == "-o") == p.out), i+1
+		case "-s":
+			m, i = p.source(value), i+1
 		case "-d":
 			m, i = p.iptablesDestination(value), i+1
 		case "-j", "-g":

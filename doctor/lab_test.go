@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -57,27 +58,46 @@ func (w *ward) second() *cluster.Server { return w.cluster.Servers[1] }
 
 // TestFaults makes faults, and wants each found where it is, and nowhere before.
 func TestFaults(t *testing.T) {
-	lab.Require(t, append(firewalld.Tools(), "ip", "nft", "iptables", "keepalived", "ufw", "setarch", "taskset")...)
+	lab.Require(t, "ip", "nft", "keepalived", "setarch", "taskset")
+	overlay(t, "/etc")
+	t.Parallel() // with TestFirewalls: both wait more than they work
 	w := newWard(t, programs(t))
-	w.overlay("/etc")
 	w.api()
 	w.alone()
-	if err := w.second().StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	w.settled()
-	w.acquainted()
+	w.acquaint()
 	t.Run("sound", w.sound)
 	if w.play(faults()) == len(faults()) { // not a few of them alone
 		w.complete()
 	}
 }
 
+// TestFirewalls has firewalls in the way of advertisements, and wants each found, and gone
+// once its remedy was followed.
+func TestFirewalls(t *testing.T) {
+	lab.Require(t, append(firewalld.Tools(), "ip", "nft", "iptables", "ufw")...)
+	overlay(t, "/etc") // before any test goes on beside this one, whose files it would hide
+	t.Parallel()
+	w := newWard(t, programs(t))
+	w.api()
+	w.must(w.first().StartAgent())
+	w.active(w.first())
+	w.acquaint()
+	w.play(firewallFaults())
+}
+
+// acquaint has the second server join the first.
+func (w *ward) acquaint() {
+	w.t.Helper()
+	w.must(w.second().StartAgent())
+	w.settled()
+	w.acquainted()
+}
+
 // complete wants every kind made, but for those that docs/doctor.md excepts.
 func (w *ward) complete() {
 	w.t.Helper()
 	excepted := append([]string{"clock-unsynchronised"}, "unit-missing", "unit-disabled", "unit-failed", "realtime-refused",
-		"bgp-family-missing", // TestSoundSetups makes it
+		"bgp-family-missing", "firewall-drops", "peer-filtered", // TestSoundSetups and TestFirewalls make them
 		"dropin-lowers-priority", "handover-disabled", "unit-named-k3s", "unit-strange-k3s")
 	for _, k := range doctor.Kinds() {
 		if !slices.Contains(w.made, k.ID) && !slices.Contains(excepted, k.ID) {
@@ -111,14 +131,17 @@ func wardConfig(s *cluster.Server) string {
 	return s.CheckConfig() + fmt.Sprintf("[[vip]]\nname = \"k3s\"\naddresses = [%q, %q]\nvrid = 51\npriority = %d\n", cluster.VIP4, cluster.VIP6, s.Priority())
 }
 
-// overlay lets files be put below dir, for this test alone.
-func (w *ward) overlay(dir string) {
-	w.t.Helper()
+// overlay lets files be put below dir, for this process alone.
+func overlay(t *testing.T, dir string) {
+	t.Helper()
 	base, err := os.MkdirTemp("/run", "overlay-")
-	w.must(err)
-	w.must(os.Mkdir(base+"/upper", 0o755))
-	w.must(os.Mkdir(base+"/work", 0o755))
-	w.must(unix.Mount("overlay", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+base+"/upper,workdir="+base+"/work"))
+	if err == nil {
+		err = errors.Join(os.Mkdir(base+"/upper", 0o755), os.Mkdir(base+"/work", 0o755),
+			unix.Mount("overlay", dir, "overlay", 0, "lowerdir="+dir+",upperdir="+base+"/upper,workdir="+base+"/work"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (w *ward) api() {
@@ -219,7 +242,7 @@ func (w *ward) says(r doctor.Report, id, evidence, remedy string) {
 	if !slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool {
 		return f.ID == id && strings.Contains(f.Evidence, evidence) && strings.Contains(f.Remedy, remedy)
 	}) {
-		w.t.Errorf("%s does not say %q; %q", id, evidence, remedy)
+		w.t.Errorf("%s does not say %q; %q: %+v, left out: %+v", id, evidence, remedy, r.Findings, r.LeftOut)
 	}
 }
 

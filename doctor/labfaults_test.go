@@ -54,7 +54,13 @@ func faults() []fault {
 		{"conflict", conflict}, {"keepalived version 2", version2}, {"keepalived of somebody else", stranger},
 		{"keepalived in another interval", otherInterval}, {"files that differ", otherFiles}, {"authentication", authentication},
 		{"clock of a peer", clockOffset}, {"credentials", credentials}, {"credentials that are hidden", hidden}, {"API", apiAnswers}, {"certificate", certificate},
-		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"firewall, in", firewallIn}, {"firewall, out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"ufw", realUfw}, {"BGP", routes}, {"nobody advertises", silence},
+		{"K3s's address", nodeAddress}, {"version", otherVersion}, {"kernel", oldKernel}, {"clock", clock}, {"timers", lateTimers}, {"BGP", routes}, {"nobody advertises", silence},
+	}
+}
+
+func firewallFaults() []fault {
+	return []fault{
+		{"in", firewallIn}, {"out", firewallOut}, {"iptables", iptables}, {"firewalld", realFirewalld}, {"ufw", realUfw},
 	}
 }
 
@@ -630,6 +636,12 @@ func realUfw(w *ward) {
 	w.t.Cleanup(w.settledAgain)
 	w.run(s, "ufw --force enable")
 	defer w.run(s, "ufw --force disable")
+	defer func() {
+		if w.t.Failed() {
+			rules, err := s.Node.Run("iptables-save")
+			w.t.Logf("iptables-save: %v\n%s", err, rules)
+		}
+	}()
 	r := w.examine(s, "--listen", "0s")
 	w.says(r, "firewall-drops", "IPv4 advertisements do not come in on eth0: table iptables filter, policy drop of chain INPUT", "ufw allow proto vrrp from 198.51.100.0/24")
 	w.says(r, "firewall-drops", "IPv6 advertisements do not come in on eth0: table ip6tables filter, policy drop of chain INPUT", "ufw allow proto vrrp from fe80::/10")

@@ -237,6 +237,8 @@ func (p probePacket) payload(protocol, field string, right json.RawMessage) tri 
 	switch field {
 	case "protocol", "nexthdr":
 		return any1(right, func(s string) tri { return truth(isVRRP(s)) })
+	case "saddr":
+		return any1(right, p.source)
 	case "daddr":
 		return any1(right, p.destination)
 	}

@@ -10,6 +10,7 @@ import (
 // probePacket is the advertisement that is followed through the rules.
 type probePacket struct {
 	family  vrrp.Family
+	from    []netip.Prefix // who may have sent it, as far as that is known
 	dst     netip.Addr
 	link    string // that it comes in by, or goes out by
 	out     bool
@@ -143,6 +144,26 @@ func (t *table) walk(c *chain, depth int) (verdict, by string) {
 		}
 	}
 	return "", ""
+}
+
+// source judges who a rule wants the packet to be from, an address or a network.
+func (p probePacket) source(s string) tri {
+	asked, err := netip.ParsePrefix(s)
+	if a, e := netip.ParseAddr(s); e == nil {
+		asked, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if err != nil || len(p.from) == 0 {
+		return unknown
+	}
+	some, all := false, true
+	for _, from := range p.from {
+		some = some || asked.Overlaps(from)
+		all = all && asked.Overlaps(from) && asked.Bits() <= from.Bits()
+	}
+	if all {
+		return yes
+	}
+	return min(truth(some), unknown)
 }
 
 // isVRRP reads the ways in which rules name the protocol.
