@@ -230,7 +230,7 @@ func TestHooksEndWithoutWhatHangs(t *testing.T) {
 
 // A hook that cannot be killed is not run beside itself, and what comes meanwhile is told later.
 func TestHookThatHangs(t *testing.T) {
-	s := newStage(t, "echo $$ >new; mv new pid; echo $VIPD_CAUSE >>out; exec sleep 600", 2*time.Second, config.OnActive)
+	s := newStage(t, "echo $VIPD_CAUSE >>out; echo $$ >new; mv new pid; exec sleep 600", 2*time.Second, config.OnActive)
 	s.tell(became(vrrp.Active, "k3s", "first"))
 	lab.Hold(t, s.child())
 	s.logs(health.ErrStuck.Error())
