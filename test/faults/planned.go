@@ -9,10 +9,13 @@ import (
 func plannedMoves(o options) []fault {
 	rounds, often := o.rounds, fmt.Sprintf(", %d times", o.rounds)
 	moves := planned(2 * rounds)
+	// A drained holder serves on, and a third server takes over if its probe is answered so
+	// much sooner than the preferred one's. That costs clients nothing, and seldom happens.
+	drains := moves.with(func(b *bound) { b.moves += rounds / 5 })
 	return []fault{
 		{name: "agent restarted" + often, runs: 2, note: "as systemctl restart does it", ends: 1, swift: true, play: repeat(restart, firstIsActive), bound: unmoved()},
 		{name: "reload" + often, runs: 2, note: "another advert_interval each time", play: reload, bound: unmoved()},
-		{name: "drain and resume" + often, runs: 2, play: repeat(vipd("drain", "--wait"), movedToSecond, vipd("resume"), movedBack), bound: moves},
+		{name: "drain and resume" + often, runs: 2, play: repeat(vipd("drain", "--wait"), movedToSecond, vipd("resume"), movedBack), bound: drains},
 		{name: "stop and start" + often, runs: 2, ends: 1, play: repeat(tell(syscall.SIGTERM), movedToSecond, startAgent, movedBack), bound: moves},
 	}
 }
