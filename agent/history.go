@@ -92,16 +92,8 @@ func (c *chronicle) rewrite(events []control.Event) error {
 			return fmt.Errorf("write the history: %w", err)
 		}
 	}
-	tmp := c.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	f, err := replace(c.path, b.Bytes())
 	if err != nil {
-		return fmt.Errorf("write the history: %w", err)
-	}
-	if _, err = f.Write(b.Bytes()); err == nil {
-		err = os.Rename(tmp, c.path)
-	}
-	if err != nil {
-		f.Close()
 		return fmt.Errorf("write the history: %w", err)
 	}
 	c.file, c.lines = f, len(events)

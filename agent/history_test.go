@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,23 @@ func TestHistoryUnwritable(t *testing.T) {
 	r.write(happened(2))
 	if got := remembering(dir).events(); len(got) != 2 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What is left of an attempt that failed takes no space on a disk that is full.
+func TestFailedWritesLeaveNothing(t *testing.T) {
+	for name, write := range map[string]func(dir string) error{
+		"history.jsonl": func(dir string) error { return (&chronicle{path: historyPath(dir)}).rewrite(nil) },
+		"state.json":    func(dir string) error { return state{}.save(dir) },
+	} {
+		dir := t.TempDir()
+		must(t, os.MkdirAll(filepath.Join(dir, name, "in the way"), 0o700))
+		if write(dir) == nil {
+			t.Errorf("%s: written over a directory", name)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("%s: %v, %v", name, left, err)
+		}
 	}
 }
 

@@ -163,11 +163,11 @@ func (s state) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("write the state: %w", err)
 	}
-	tmp := statePath(dir) + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+	f, err := replace(statePath(dir), b)
+	if err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
-	if err := os.Rename(tmp, statePath(dir)); err != nil {
+	if err := f.Close(); err != nil {
 		return fmt.Errorf("save the state: %w", err)
 	}
 	return nil

@@ -74,7 +74,7 @@ func (x *trial) smallDisk(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k,mode=0700"); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m,mode=0700"); err != nil {
 		return fmt.Errorf("mount a small file system: %w", err)
 	}
 	x.undo = append(x.undo, func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
@@ -85,9 +85,9 @@ func filler(x *trial) string { return filepath.Join(x.first().RuntimeDir(), "fil
 
 func fill(x *trial) error {
 	x.note("the disk of %s is full", x.first().Name)
-	err := os.WriteFile(filler(x), make([]byte, 1<<20), 0o600)
+	err := os.WriteFile(filler(x), make([]byte, 4<<20), 0o600)
 	if !errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("the disk took a megabyte: %w", err)
+		return fmt.Errorf("the disk took four megabytes: %w", err)
 	}
 	return nil
 }
