@@ -62,8 +62,8 @@ test: unit kernel ## run the unit tests, and those that need network namespaces
 .PHONY: unit
 unit: modules
 	@.ci/deps check test
-	go test -race $(TESTFLAGS) $(UNIT)
-	go test $(TESTFLAGS) ./test/sim
+	nice go test -race $(TESTFLAGS) $(UNIT)
+	nice go test $(TESTFLAGS) ./test/sim
 
 # Never from the cache: the programs that they build and run are not part of its key. The
 # files that a package mounts over those of the machine are not there for another.
