@@ -10,12 +10,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/vipd/vipd/agent/control"
 )
 
-// maxHistory bounds what is read of the file, in bytes.
-const maxHistory = 8 << 20
+const (
+	// maxHistory bounds what is read of the file, in bytes.
+	maxHistory = 8 << 20
+	// writeAgain is how long a disk that took no history is left alone: the whole of it
+	// has to be written then, which is no work to do for each event.
+	writeAgain = 10 * time.Second
+)
 
 // chronicle keeps the history in a file of the runtime directory, an event a line, for
 // the agents that follow. Only the recorder writes it. It is in memory there, like the
@@ -24,6 +30,8 @@ type chronicle struct {
 	path  string
 	file  *os.File // nil: to be written anew
 	lines int
+	why   error // it could not be written, for the last time
+	at    time.Time
 }
 
 func historyPath(dir string) string { return filepath.Join(dir, "history.jsonl") }
@@ -33,7 +41,7 @@ func historyPath(dir string) string { return filepath.Join(dir, "history.jsonl")
 func openChronicle(dir string) (*chronicle, []control.Event, error) {
 	c := &chronicle{path: historyPath(dir)}
 	events, err := c.read()
-	return c, events, errors.Join(err, c.rewrite(events))
+	return c, events, errors.Join(err, c.rewrite(events, time.Now()))
 }
 
 func (c *chronicle) read() ([]control.Event, error) {
@@ -67,10 +75,14 @@ func (c *chronicle) read() ([]control.Event, error) {
 
 // add writes the last of the events, which are all that are kept.
 func (c *chronicle) add(events []control.Event) error {
-	if c.file == nil || c.lines >= 2*historySize {
-		return c.rewrite(events)
+	last := events[len(events)-1]
+	if since := last.Time.Sub(c.at); c.why != nil && since >= 0 && since < writeAgain {
+		return c.why
 	}
-	line, err := json.Marshal(events[len(events)-1])
+	if c.file == nil || c.lines >= 2*historySize {
+		return c.rewrite(events, last.Time)
+	}
+	line, err := json.Marshal(last)
 	if err != nil {
 		return fmt.Errorf("write the history: %w", err)
 	}
@@ -83,8 +95,13 @@ func (c *chronicle) add(events []control.Event) error {
 }
 
 // rewrite puts a file with these events in place of what is there.
-func (c *chronicle) rewrite(events []control.Event) error {
+func (c *chronicle) rewrite(events []control.Event, now time.Time) error {
 	c.close()
+	c.why, c.at = c.replace(events), now
+	return c.why
+}
+
+func (c *chronicle) replace(events []control.Event) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	for _, e := range events {

@@ -90,7 +90,8 @@ func TestHistoryDamaged(t *testing.T) {
 	}
 }
 
-// Where the file cannot be written the history goes on in memory, and comes back.
+// Where the file cannot be written the history goes on in memory, and comes back, but not
+// with each event: all of it has to be written then.
 func TestHistoryUnwritable(t *testing.T) {
 	dir := t.TempDir() + "/run"
 	r := remembering(dir)
@@ -100,7 +101,11 @@ func TestHistoryUnwritable(t *testing.T) {
 	}
 	must(t, os.Mkdir(dir, 0o700))
 	r.write(happened(2))
-	if got := remembering(dir).events(); len(got) != 2 {
+	if _, err := os.Stat(historyPath(dir)); err == nil {
+		t.Error("written with the next event")
+	}
+	r.write(happened(11))
+	if got := remembering(dir).events(); len(got) != 3 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -108,7 +113,7 @@ func TestHistoryUnwritable(t *testing.T) {
 // What is left of an attempt that failed takes no space on a disk that is full.
 func TestFailedWritesLeaveNothing(t *testing.T) {
 	for name, write := range map[string]func(dir string) error{
-		"history.jsonl": func(dir string) error { return (&chronicle{path: historyPath(dir)}).rewrite(nil) },
+		"history.jsonl": func(dir string) error { return (&chronicle{path: historyPath(dir)}).rewrite(nil, time.Time{}) },
 		"state.json":    func(dir string) error { return state{}.save(dir) },
 	} {
 		dir := t.TempDir()
