@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/vipd/vipd/test/cluster"
@@ -19,7 +17,7 @@ type strain struct {
 	False int `json:"false"`
 }
 
-// hogs is how many threads want each CPU for themselves.
+// hogs is how many processes want each CPU for themselves.
 const hogs = 4
 
 // strained returns agents that may sustain an interval, without checks of an API.
@@ -77,13 +75,13 @@ func (w *workshop) strain(ctx context.Context, e entrant) (s strain, err error) 
 	if err := k.heldBy(start, k.first(), calm); err != nil {
 		return s, err
 	}
-	var stop atomic.Bool
-	for range hogs * runtime.NumCPU() {
-		go hog(&stop)
+	relieve, err := cluster.Starve(hogs)
+	if err != nil {
+		return s, err
 	}
 	began := time.Now()
 	pause(ctx, w.load)
-	stop.Store(true)
+	relieve()
 	s = strain{Agent: e.name, Interval: e.interval, Lasted: time.Since(began)}
 	for _, x := range k.ledger.Entries(began, time.Now()) {
 		if x.Addr == cluster.VIP4 && x.There {
@@ -91,10 +89,4 @@ func (w *workshop) strain(ctx context.Context, e entrant) (s strain, err error) 
 		}
 	}
 	return s, k.ledger.Err()
-}
-
-// hog does nothing, as much as it can.
-func hog(stop *atomic.Bool) {
-	for !stop.Load() {
-	}
 }

@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vipd/vipd/test/cluster"
 )
 
 func hostFaults() []fault {
@@ -41,20 +42,11 @@ func hostFaults() []fault {
 // burn keeps every CPU busy.
 func burn(d time.Duration) func(*trial) error {
 	return func(x *trial) error {
-		var loops []*exec.Cmd
-		defer func() {
-			for _, l := range loops {
-				_ = l.Process.Kill()
-				_ = l.Wait()
-			}
-		}()
-		for range 4 * runtime.NumCPU() {
-			l := exec.Command("sh", "-c", "while :; do :; done")
-			if err := l.Start(); err != nil {
-				return err
-			}
-			loops = append(loops, l)
+		relieve, err := cluster.Starve(4)
+		if err != nil {
+			return err
 		}
+		defer relieve()
 		x.wait(d)
 		return nil
 	}
