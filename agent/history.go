@@ -30,8 +30,8 @@ type chronicle struct {
 	path  string
 	file  *os.File // nil: to be written anew
 	lines int
-	why   error // it could not be written, for the last time
-	at    time.Time
+	why   error     // it could not be written anew; nil: it could
+	at    time.Time // when that was tried
 }
 
 func historyPath(dir string) string { return filepath.Join(dir, "history.jsonl") }
@@ -101,6 +101,7 @@ func (c *chronicle) rewrite(events []control.Event, now time.Time) error {
 	return c.why
 }
 
+// replace does so, and leaves the chronicle without a file if it cannot.
 func (c *chronicle) replace(events []control.Event) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

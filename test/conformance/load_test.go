@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,16 +157,10 @@ func TestC54CPUOverload(t *testing.T) {
 	}
 	c := start(t, 2, nil)
 	moves := moved(t, c)
-	var stop atomic.Bool
-	defer stop.Store(true)
-	for range 8 {
-		go func() {
-			for !stop.Load() {
-			}
-		}()
-	}
+	relieve, err := cluster.Starve(4)
+	must(t, err)
 	<-time.After(8 * time.Second)
-	stop.Store(true)
+	relieve()
 	if n := moved(t, c) - moves; n > 0 {
 		t.Errorf("%d changes of state", n)
 	}
