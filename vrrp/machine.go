@@ -99,6 +99,7 @@ type Machine struct {
 	deposed   Advert  // of the Active that this router took over from,
 	lastWord  Instant // until then it may have one
 	tookAt    Instant // when that was: what it announces a moment later, it began before
+	roseAt    Instant // when this router last became Active
 	fellFrom  uint8   // the priority before it last got worse while Active,
 	fellAt    Instant // and when
 
@@ -158,7 +159,7 @@ func New(c Config) *Machine {
 		m.evidence[g] = -1 << 63
 	}
 	m.provokedAt, m.muteRefrain, m.fitFrom, m.tookAt, m.lastWord = -1<<62, -1<<62, -1<<62, -1<<62, -1<<62
-	m.fellAt, m.yieldingTill = -1<<62, -1<<62
+	m.roseAt, m.fellAt, m.yieldingTill = -1<<62, -1<<62, -1<<62
 	m.lowerFrom, m.muteFrom, m.withdrawAt = Never, Never, Never
 	m.clearTimers()
 	return m
@@ -369,7 +370,7 @@ func (m *Machine) disable(Instant) {
 // leave advertises priority 0 and goes on doing so until a successor is heard. Those who
 // yield to us at this very moment are none.
 func (m *Machine) leave(now Instant, to State, c Cause) {
-	if m.rival.Count > 0 && now.Sub(m.rival.last) <= lastWordsApart {
+	if now.Sub(m.roseAt) <= lastWordsApart || m.rival.Count > 0 && now.Sub(m.rival.last) <= lastWordsApart {
 		m.yieldingTill = now.Add(lastWordsApart)
 	}
 	m.send(now, PriorityLeave)

@@ -6,8 +6,12 @@ func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.clearTimers()
 	m.challenge, m.rival = false, Rival{}
 	m.lowerFrom = Never
+	m.roseAt = now
 	if c == CauseUnfit || c == CausePreempt {
-		m.deposed, m.lastWord, m.tookAt = by, now.Add(lastWordWithin), now
+		m.tookAt = now
+		if now.Sub(by.At) <= by.Interval+lastWordsApart { // or it is gone, and takes over if it speaks
+			m.deposed, m.lastWord = by, now.Add(lastWordWithin)
+		}
 	}
 	m.interval = m.cfg.AdvertInterval
 	m.advertise(now)
@@ -171,15 +175,28 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 // farewell reports whether a is the last word of the router that this one took over
 // from, or has answered, which advertises once more before it yields. If this node has
 // fallen since, that would beat it, and both would yield to each other. So would one that
-// beats it only since it fell, and is no better: nobody takes over within a grade. If it
-// was no farewell the next one settles it.
+// beats it only since it fell, and cannot have taken over for that: it is no better, for
+// nobody takes over within a grade, or Skew_Time has not passed. If it was no farewell
+// the next one settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
 	last := m.deposed
 	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord {
 		m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
 		return true
 	}
-	return now.Sub(m.fellAt) <= lastWordsApart && a.Priority <= m.fellFrom && GradeOf(a.Priority) <= m.Grade()
+	since := now.Sub(m.fellAt)
+	if since > lastWordsApart || !m.beatBeforeFall(a) {
+		return false
+	}
+	return GradeOf(a.Priority) <= m.Grade() || since < skew(a.Priority, m.interval)
+}
+
+// beatBeforeFall reports whether this router would have beaten a before its priority fell.
+func (m *Machine) beatBeforeFall(a Advert) bool {
+	if m.Priority() >= m.fellFrom {
+		return false // it has risen again
+	}
+	return a.Priority < m.fellFrom || a.Priority == m.fellFrom && a.Src.Compare(m.cfg.Addr) < 0
 }
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.

@@ -45,9 +45,12 @@ func (m *Machine) tickBackup(now Instant) {
 	m.becomeActive(now, CauseSilence, m.heard)
 }
 
-// skew is Skew_Time for interval a (RFC 9568, section 6.1).
-func (m *Machine) skew(a time.Duration) time.Duration {
-	return time.Duration(256-int(m.Priority())) * a / 256
+// skew is this router's Skew_Time for interval a.
+func (m *Machine) skew(a time.Duration) time.Duration { return skew(m.Priority(), a) }
+
+// skew is Skew_Time (RFC 9568, section 6.1).
+func skew(priority uint8, a time.Duration) time.Duration {
+	return time.Duration(256-int(priority)) * a / 256
 }
 
 // spread is this node's share of the time over which Backups of equal priority

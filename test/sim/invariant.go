@@ -106,10 +106,8 @@ func (w *watch) checkTwoActives() {
 			if w.fellSinceTakeover(n, m) || w.fellSinceTakeover(m, n) {
 				allowed += lastWordWithin
 			}
-			if max(w.nodes[i].rankedAt, w.nodes[j].rankedAt) >= *t {
-				allowed += lastWordsApart
-			}
-			if w.c.now > t.Add(allowed) {
+			ranked := max(w.nodes[i].rankedAt, w.nodes[j].rankedAt).Add(lastWordsApart)
+			if w.c.now > max(*t, ranked).Add(allowed) {
 				w.breaks("two actives", "n%d and n%d have been Active side by side for %v (allowed: %v)", i+1, j+1, w.c.since(*t), allowed)
 			}
 			w.checkSuccession(n, m)
