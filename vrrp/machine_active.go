@@ -139,9 +139,8 @@ func (m *Machine) received(now Instant, a Advert) {
 
 // receivedActive is ADVERTISEMENT received in Active (RFC 9568, section 6.4.3).
 func (m *Machine) receivedActive(now Instant, a Advert) {
-	stalled := now.Sub(m.sentAt) > 3*m.interval
 	if a.Priority == PriorityLeave {
-		if stalled {
+		if m.stalled(now) {
 			return // an answer would make this router look awake to what is queued behind
 		}
 		m.advertise(now)
@@ -154,7 +153,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.muteRefrain = now.Add(muteBackoff)
 		m.send(now, PriorityLeave)
 		m.yield(CauseMute, a)
-	case stalled:
+	case m.stalled(now):
 		a.At = max(a.At, now.Add(-lingerAfterAdvert)) // it was queued: its sender has had its time, but not ours
 		m.send(now, PriorityLeave)                    // the winner has to announce again, but must not yield to a higher priority
 		m.yield(CauseStalled, a)
@@ -171,6 +170,10 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.defend(now, a)
 	}
 }
+
+// stalled reports whether this Active router was silent for so long that another may have
+// taken over.
+func (m *Machine) stalled(now Instant) bool { return now.Sub(m.sentAt) > 3*m.interval }
 
 // farewell reports whether a is the last word of the router that this one took over
 // from, or has answered, which advertises once more before it yields. If this node has
@@ -256,7 +259,7 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		return
 	}
 	if m.Priority() != was {
-		if m.Priority() < was {
+		if m.Priority() < was && !m.Mute() && !m.stalled(now) { // or nobody knows of that priority
 			m.fellFrom, m.fellAt = was, now
 		}
 		m.mayBeLeaving(now, m.rival)

@@ -292,7 +292,7 @@ func (w *watch) checkHealing(n *node, t vrrp.Transition) {
 		if m.live() && m.m.State() == vrrp.Active && m.m.Grade() == vrrp.Down {
 			return // it is Active beside the degraded one, which it does not hear, and need not be waited for
 		}
-		if m.cfg.Addr == t.Peer && m.live() && m.m.Grade() == vrrp.Degraded && w.c.since(s.rankedAt) > healWait+w.bounds.delay {
+		if m.cfg.Addr == t.Peer && m.live() && m.m.Grade() == vrrp.Degraded && w.c.since(max(s.rankedAt, s.downAt)) > healWait+w.bounds.delay {
 			other = i
 		}
 	}

@@ -18,6 +18,7 @@ type ruled struct {
 	bareFrom  vrrp.Instant // since when it has been Active without the address
 	worseFrom vrrp.Instant // since when what it hears ranks in a worse grade
 	failsFrom vrrp.Instant // since when this Active's advertisements have failed
+	downAt    vrrp.Instant // last said that its API server is down; others may hear it after what it said next
 
 	sent    int           // advertisements
 	sentWas int           // before what it hears now; so are these:
@@ -173,6 +174,9 @@ func (w *watch) sends(n *node, priority uint8) {
 	r := &w.nodes[n.id].ruled
 	r.sent++
 	r.failsFrom = vrrp.Never
+	if vrrp.GradeOf(priority) == vrrp.Down {
+		r.downAt = w.c.now
+	}
 	if priority == vrrp.PriorityLeave && n.running && r.stepped == vrrp.Active && n.m.State() == vrrp.Active {
 		w.breaks("leave", "n%d says that it leaves, and stays Active", n.id+1)
 	}
