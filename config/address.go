@@ -19,7 +19,7 @@ func readAddresses(v value, vip *VIP) {
 		if !ok {
 			continue
 		}
-		if why := unfit(a); why != "" {
+		if why := UnfitVIP(a); why != "" {
 			e.fail("%s is %s, which cannot be a virtual IP: write a free address of the nodes' subnet", a, why)
 			continue
 		}
@@ -37,7 +37,7 @@ func readPeers(v value, vip *VIP) {
 		if !ok {
 			continue
 		}
-		if why := unreachable(a); why != "" {
+		if why := UnfitHost(a); why != "" {
 			e.fail("%s is %s, not a node: write the address of each node, or remove peers to use multicast", a, why)
 			continue
 		}
@@ -74,16 +74,16 @@ func isPrefix(s string) bool {
 	return err == nil
 }
 
-// unfit says why a cannot be a virtual address; "" if it can.
-func unfit(a netip.Addr) string {
+// UnfitVIP says why a cannot be a virtual address; "" if it can.
+func UnfitVIP(a netip.Addr) string {
 	if a.Is4() && a.IsLinkLocalUnicast() {
 		return "a link-local address"
 	}
-	return unreachable(a)
+	return UnfitHost(a)
 }
 
-// unreachable says why a cannot be a host on the network; "" if it can.
-func unreachable(a netip.Addr) string {
+// UnfitHost says why a cannot be a host on the network; "" if it can.
+func UnfitHost(a netip.Addr) string {
 	first := a.AsSlice()[0]
 	switch {
 	case a.IsUnspecified():

@@ -285,7 +285,7 @@ func readPeerAddress(v value, p *BGPPeer) {
 			return
 		}
 	}
-	if why := unreachable(a); why != "" {
+	if why := UnfitHost(a); why != "" {
 		v.fail("%s is %s, not a router: write the router's own address", a, why)
 		return
 	}
@@ -311,8 +311,8 @@ func readOwnAddress(v value, into *netip.Addr, f vrrp.Family) {
 	case !ok:
 	case f != 0 && vrrp.FamilyOf(a) != f:
 		v.fail("%s is not %s: write one such as %q", a, f, example)
-	case unreachable(a) != "":
-		v.fail("%s is %s: write one such as %q", a, unreachable(a), example)
+	case UnfitHost(a) != "":
+		v.fail("%s is %s: write one such as %q", a, UnfitHost(a), example)
 	default:
 		*into = a
 	}
@@ -338,7 +338,7 @@ func readKeepalive(v value, p *BGPPeer) {
 func readSource(v value, p *BGPPeer) {
 	p.Source, p.SourceInterface = netip.Addr{}, ""
 	name, _ := v.data.(string)
-	if strings.Trim(name, digits+".") != "" && isInterfaceName(name) { // an address has a colon else
+	if strings.Trim(name, digits+".") != "" && IsInterfaceName(name) { // an address has a colon else
 		p.SourceInterface = name
 		return
 	}

@@ -176,16 +176,16 @@ func readInterface(v value, vip *VIP) {
 		v.fail("\"lo\" reaches no other node: name the interface towards them, or remove the line to have it found")
 		return
 	}
-	if !isInterfaceName(name) {
+	if !IsInterfaceName(name) {
 		v.fail("%q is not an interface name: write one that \"ip link\" shows, or remove the line to have it found", name)
 		return
 	}
 	vip.Interface = name
 }
 
-// isInterfaceName tells whether the kernel takes name (dev_valid_name): 15 bytes, no slash,
+// IsInterfaceName tells whether the kernel takes name (dev_valid_name): 15 bytes, no slash,
 // colon or space.
-func isInterfaceName(name string) bool {
+func IsInterfaceName(name string) bool {
 	return printable(name, 15, "/:") && name != "." && name != ".."
 }
 

@@ -210,7 +210,7 @@ func (r *instance) address(d *directive) (netip.Addr, bool) {
 		r.k.notes.add(d.at, d.name(), "is not an address: left out")
 		return a, false
 	}
-	if why := unusable(a, false); why != "" {
+	if why := config.UnfitVIP(a); why != "" {
 		r.k.notes.add(d.at, d.name(), "is %s: left out", why)
 		return a, false
 	}
@@ -250,8 +250,8 @@ func (r *instance) peer(at place, a netip.Addr) {
 		return
 	}
 	switch {
-	case unusable(a, true) != "":
-		r.k.notes.add(at, a.String(), "is %s, not a peer: left out", unusable(a, true))
+	case config.UnfitHost(a) != "":
+		r.k.notes.add(at, a.String(), "is %s, not a peer: left out", config.UnfitHost(a))
 	case vrrp.FamilyOf(a) != vrrp.FamilyOf(r.vip.Addresses[0]):
 		r.k.notes.add(at, a.String(), "left out of the peers: vipd advertises an address to peers of its own family")
 	case slices.Contains(r.vip.Addresses, a):

@@ -207,7 +207,7 @@ func (k *kubeVip) addresses(s setting) {
 			k.notes.add(s.at, s.name, "%s is a name: vipd wants the address that it stands for", cited(text))
 			continue
 		}
-		if why := unusable(a, false); why != "" {
+		if why := config.UnfitVIP(a); why != "" {
 			k.notes.add(s.at, s.name, "%s is %s: left out", a, why)
 			continue
 		}

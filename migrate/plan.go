@@ -150,25 +150,6 @@ func advertInterval(d time.Duration) time.Duration {
 	return min(max(d.Round(10*time.Millisecond), vrrp.MinInterval), vrrp.MaxInterval)
 }
 
-// unusable says why a cannot be a virtual address or, if it is to be one, a peer;
-// "" if it can.
-func unusable(a netip.Addr, peer bool) string {
-	first := a.AsSlice()[0]
-	switch {
-	case a.IsUnspecified():
-		return "the unspecified address"
-	case a.IsLoopback():
-		return "a loopback address"
-	case a.IsMulticast():
-		return "a multicast address"
-	case a.Is4() && (first == 0 || first >= 240):
-		return "a reserved address"
-	case a.Is4() && a.IsLinkLocalUnicast() && !peer:
-		return "a link-local address"
-	}
-	return ""
-}
-
 // parseAddr reads an address that may have a prefix length and a zone.
 func parseAddr(s string) (a netip.Addr, length int, ok bool) {
 	bare, bits, cut := strings.Cut(s, "/")
@@ -184,9 +165,5 @@ func parseAddr(s string) (a netip.Addr, length int, ok bool) {
 	return a, p.Bits(), err == nil
 }
 
-// interfaceName tells whether vipd takes the name of an interface.
-func interfaceName(s string) bool {
-	return s != "" && len(s) <= 15 && s != "lo" && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r > '~' || r == '/' || r == ':'
-	})
-}
+// interfaceName tells whether vipd takes the name of an interface towards other nodes.
+func interfaceName(s string) bool { return s != "lo" && config.IsInterfaceName(s) }

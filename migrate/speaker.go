@@ -148,7 +148,7 @@ func ownAddress(s string) (netip.Addr, bool) {
 		return a, false
 	}
 	a = a.WithZone("").Unmap()
-	return a, unusable(a, true) == ""
+	return a, config.UnfitHost(a) == ""
 }
 
 func (s *speaker) routerID() {
@@ -219,8 +219,8 @@ func (s *speaker) single() {
 func (s *speaker) add(p *kubePeer) {
 	why := ""
 	switch a := p.Address; {
-	case unusable(a, true) != "":
-		why = "is " + unusable(a, true) + ", not a router"
+	case config.UnfitHost(a) != "":
+		why = "is " + config.UnfitHost(a) + ", not a router"
 	case a.Zone() == "" && a.Is6() && a.IsLinkLocalUnicast():
 		why = "is link-local, and its interface is missing, as in fe80::1%eth0"
 	case a.Zone() != "" && !interfaceName(a.Zone()):
