@@ -1,68 +1,19 @@
 package control
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"reflect"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/vipd/vipd/test/schema"
 )
 
 const schemaFile = "../../docs/status.schema.json"
 
-// TestSchemaFields holds each type against its definition, so that no field is
-// forgotten in either: names, and which of them are always there.
 func TestSchemaFields(t *testing.T) {
-	var schema struct {
-		Defs map[string]struct {
-			Properties map[string]any `json:"properties"`
-			Required   []string       `json:"required"`
-		} `json:"$defs"`
-	}
-	text, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
-	for name, document := range map[string]any{
+	schema.Fields(t, schemaFile, map[string]any{
 		"status": Status{}, "health": Health{}, "check": Check{}, "router": Router{}, "peer": Peer{}, "session": Session{},
 		"event": Event{}, "result": Result{}, "failure": Failure{},
-	} {
-		t.Run(name, func(t *testing.T) {
-			def, ok := schema.Defs[name]
-			if !ok {
-				t.Fatal("not in the schema")
-			}
-			var all, required []string
-			for f := range reflect.TypeOf(document).Fields() {
-				field, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-				all = append(all, field)
-				if !strings.HasPrefix(options, "omit") {
-					required = append(required, field)
-				}
-			}
-			var properties []string
-			for p := range def.Properties {
-				properties = append(properties, p)
-			}
-			slices.Sort(all)
-			slices.Sort(properties)
-			if diff := cmp.Diff(all, properties); diff != "" {
-				t.Errorf("fields (-type +schema):\n%s", diff)
-			}
-			if diff := cmp.Diff(required, def.Required); diff != "" {
-				t.Errorf("always there (-type +schema):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestSchemaDocuments(t *testing.T) {
@@ -115,40 +66,10 @@ func TestSchemaDocuments(t *testing.T) {
 		{"another document", "failure", Result{Message: "resumed"}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := schema(t, tt.def).Validate(decoded(t, tt.document))
+			err := schema.Validate(t, schemaFile, tt.def, tt.document)
 			if (err != nil) != tt.bad {
 				t.Errorf("error %v, want one: %v", err, tt.bad)
 			}
 		})
 	}
-}
-
-// schema compiles a definition of the schema; "": the status.
-func schema(t *testing.T, def string) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	where := schemaFile
-	if def != "" {
-		where += "#/$defs/" + def
-	}
-	s, err := c.Compile(where)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// decoded returns the document as a client sees it.
-func decoded(t *testing.T, document any) any {
-	t.Helper()
-	text, err := json.Marshal(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
