@@ -148,7 +148,7 @@ func (m *Machine) heardWorse(a Advert) {
 // before it yields to the Active that this Backup follows. That one deals with it;
 // were it accepted, its interval would govern, which may be too short for the other.
 func (m *Machine) overheard(a Advert) bool {
-	if !m.heard.Src.IsValid() || m.heard.Src == a.Src || a.At >= m.heardAt.Add(m.interval) {
+	if !m.heard.Src.IsValid() || m.heard.Src == a.Src || a.At >= m.heard.At.Add(m.heard.Interval) {
 		return false
 	}
 	return a.Priority < m.heard.Priority || a.Priority == m.heard.Priority && a.Src.Compare(m.heard.Src) < 0
