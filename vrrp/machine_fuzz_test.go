@@ -21,6 +21,7 @@ type ordeal struct {
 	holding     bool
 	muted       bool
 	stopped     int
+	leftAt      Instant // last left
 	leaveUntil  Instant // priority 0 may be sent before
 	forbidden   bool    // the addresses are not permitted,
 	forbiddenAt Instant // since then
@@ -164,8 +165,9 @@ func (o *ordeal) leaveBound() time.Duration {
 
 func (o *ordeal) step(e Event) {
 	before, mayRise := o.m.State(), o.m.Eligible()
-	if e.kind == evReceived && before != Active && e.advert.Priority != PriorityLeave || e.kind == evDisable {
-		o.leaveUntil = 0 // somebody succeeded, or nobody hears us
+	succeeded := e.kind == evReceived && before != Active && e.advert.Priority != PriorityLeave && o.now > o.leftAt.Add(lastWordsApart)
+	if succeeded || e.kind == evDisable {
+		o.leaveUntil = 0 // somebody succeeded, and does not yield to us, or nobody hears us
 	}
 	effects := o.m.Step(o.now, e)
 	if o.stopped > 0 && len(effects) > 0 {
@@ -237,7 +239,7 @@ func (o *ordeal) changed(e Event, tr Transition) {
 	case tr.To == Active:
 		o.leaveUntil = 0
 	case tr.Cause == CauseUnready, tr.Cause == CauseWithheld, tr.From == Active && tr.Cause == CauseShutdown:
-		o.leaveUntil = o.now.Add(o.leaveBound())
+		o.leftAt, o.leaveUntil = o.now, o.now.Add(o.leaveBound())
 	}
 }
 

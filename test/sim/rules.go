@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -191,15 +192,19 @@ func (w *watch) cannotSend(n *node) {
 
 // wakes is the end of a stall, awake when all that waited has been dealt with. An
 // Active that slept for more than three intervals is it no more if another has
-// spoken, whatever its priority (rule 7).
+// spoken, whatever its priority (rule 7), and has not left again.
 func (w *watch) wakes(n *node) {
 	r := &w.nodes[n.id].ruled
 	r.wokeAt, r.overdue = w.c.now, false
 	if n.m.State() != vrrp.Active || w.c.since(n.sentAt) <= 3*n.cfg.AdvertInterval {
 		return
 	}
+	left := make(map[netip.Addr]bool)
 	for _, a := range n.received {
-		r.overdue = r.overdue || a.Priority != vrrp.PriorityLeave
+		left[a.Src] = left[a.Src] || a.Priority == vrrp.PriorityLeave
+	}
+	for _, gone := range left {
+		r.overdue = r.overdue || !gone
 	}
 }
 
