@@ -97,7 +97,8 @@ type Machine struct {
 	rise      rise
 	rival     Rival
 	deposed   Advert  // of the Active that this router took over from,
-	lastWord  Instant // until then it may have one
+	lastWord  Instant // until then it may have one,
+	spokeAt   Instant // and then it had it; Never: not yet
 	tookAt    Instant // when that was: what it announces a moment later, it began before
 	roseAt    Instant // when this router last became Active
 	fellFrom  uint8   // the priority before it last got worse while Active,
@@ -377,6 +378,9 @@ func (m *Machine) leave(now Instant, to State, c Cause) {
 	m.quitActive(to, c, Advert{})
 	a := m.cfg.AdvertInterval
 	m.leaveAt = now.Add(a)
+	if m.yieldingTill > now { // a successor that spoke meanwhile answers
+		m.leaveAt = min(m.leaveAt, m.yieldingTill+1)
+	}
 	m.leaveUntil = now.Add(min(4*a+leaveExtra, maxLeave))
 	if !m.cfg.Linger {
 		m.letGo()

@@ -6,7 +6,7 @@ func (m *Machine) becomeActive(now Instant, c Cause, by Advert) {
 	m.clearTimers()
 	m.challenge, m.rival = false, Rival{}
 	m.lowerFrom = Never
-	m.roseAt = now
+	m.roseAt, m.spokeAt = now, Never
 	if c == CauseUnfit || c == CausePreempt {
 		m.tookAt = now
 		if now.Sub(by.At) <= by.Interval+lastWordsApart { // or it is gone, and takes over if it speaks
@@ -30,6 +30,14 @@ func (m *Machine) aligned(now Instant) Instant {
 		return now.Add(m.interval)
 	}
 	return (now/Instant(m.interval) + 1) * Instant(m.interval)
+}
+
+// afterTick returns when to advertise next after Adver_Timer has run.
+func (m *Machine) afterTick(now Instant) Instant {
+	if m.cfg.Align {
+		return m.aligned(now)
+	}
+	return next(m.adverAt, m.interval, now)
 }
 
 func (m *Machine) claim(now Instant) {
@@ -109,7 +117,7 @@ func (m *Machine) tickActive(now Instant) {
 	if m.adverAt <= now {
 		stalled := now.Sub(m.adverAt) > m.interval
 		m.advertise(now)
-		m.adverAt = next(m.adverAt, m.interval, now)
+		m.adverAt = m.afterTick(now)
 		if stalled {
 			m.announceSoon(now)
 		}
@@ -160,6 +168,7 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.wake(now)
 	case m.farewell(now, a):
 		m.answer(now)
+		m.askAgain(now)
 	case a.Priority > m.Priority():
 		m.advertise(now) // so that the winner knows that it has to announce again
 		m.yield(CauseOutranked, a)
@@ -182,16 +191,21 @@ func (m *Machine) stalled(now Instant) bool { return now.Sub(m.sentAt) > 3*m.int
 // nobody takes over within a grade, or Skew_Time has not passed. If it was no farewell
 // the next one settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
+	since := now.Sub(m.fellAt)
+	early := since < skew(a.Priority, m.interval)
 	last := m.deposed
-	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord {
+	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord && (m.fellAt <= m.spokeAt || early) {
 		m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
+		m.spokeAt = min(m.spokeAt, now)
 		return true
 	}
-	since := now.Sub(m.fellAt)
-	if since > lastWordsApart || !m.beatBeforeFall(a) {
-		return false
-	}
-	return GradeOf(a.Priority) <= m.Grade() || since < skew(a.Priority, m.interval)
+	return since <= lastWordsApart && m.beatBeforeFall(a) && (early || GradeOf(a.Priority) <= m.Grade())
+}
+
+// askAgain advertises as soon as one that goes on, and did not answer a moment ago, answers
+// again. So two that are Active for a misunderstanding settle it before an interval ends.
+func (m *Machine) askAgain(now Instant) {
+	m.adverAt = min(m.adverAt, now.Add(m.interval/answersPerInterval+2*lastWordsApart))
 }
 
 // beatBeforeFall reports whether this router would have beaten a before its priority fell.
@@ -205,7 +219,7 @@ func (m *Machine) beatBeforeFall(a Advert) bool {
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.
 func (m *Machine) mayBeLeaving(now Instant, r Rival) {
 	if r.Count == 1 && now.Sub(r.last) <= lastWordsApart {
-		m.deposed, m.lastWord = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordsApart)
+		m.deposed, m.lastWord, m.spokeAt = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordsApart), Never
 	}
 }
 
@@ -259,12 +273,24 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		return
 	}
 	if m.Priority() != was {
-		if m.Priority() < was && !m.Mute() && !m.stalled(now) { // or nobody knows of that priority
-			m.fellFrom, m.fellAt = was, now
+		fell, rival := m.Priority() < was, m.Rival(now)
+		if fell && !m.Mute() && !m.stalled(now) { // or nobody knows of that priority
+			m.noteFall(now, was)
 		}
 		m.mayBeLeaving(now, m.rival)
 		m.advertise(now)
 		m.adverAt = m.aligned(now)
+		if fell && rival.Count > 0 {
+			m.askAgain(now)
+		}
+	}
+}
+
+// noteFall notes from which priority this node fell, and when. A second step belongs to
+// the first: so do Backups count.
+func (m *Machine) noteFall(now Instant, was uint8) {
+	if was >= m.fellFrom || now.Sub(m.fellAt) > lastWordsApart {
+		m.fellFrom, m.fellAt = was, now
 	}
 }
 

@@ -19,13 +19,15 @@ const (
 	// lastWordsApart is for how long a router that fell expects that of those who heard before.
 	lastWordsApart = 20 * time.Millisecond
 	healWait       = time.Second // who has become ready leaves the addresses to a degraded one
-	patience       = 3           // times Skew_Time more, against a degraded one
-	maxPatience    = time.Second
-	refresh        = 45 * time.Second
-	pastLocktime   = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
-	netlinkSlack   = 4 * maxNetlink
-	spreadPart     = 16
-	priorityRange  = 256
+	// answersPerInterval bounds the answers to lower advertisements.
+	answersPerInterval = 4
+	patience           = 3 // times Skew_Time more, against a degraded one
+	maxPatience        = time.Second
+	refresh            = 45 * time.Second
+	pastLocktime       = 2200 * time.Millisecond // the announcement that comes after every locktime that a move began
+	netlinkSlack       = 4 * maxNetlink
+	spreadPart         = 16
+	priorityRange      = 256
 )
 
 // bounds are how long things may take. Each is a sum of the timers that have to

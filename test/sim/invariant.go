@@ -41,6 +41,10 @@ func (w *watch) note(n *node, s *watched) {
 	}
 	if p := n.m.Priority(); p != s.priority {
 		w.noteFall(n, s, p)
+		s.sankAt = vrrp.Never
+		if p < s.priority && n.m.State() == vrrp.Active {
+			s.sankAt = w.c.now
+		}
 		s.priority, s.rankedAt = p, w.c.now
 		for i := range w.nodes {
 			w.beside[min(i, n.id)][max(i, n.id)] = vrrp.Never
@@ -112,6 +116,8 @@ func (w *watch) checkTwoActives() {
 			}
 			w.checkSuccession(n, m)
 			w.checkSuccession(m, n)
+			w.checkSunk(n, m)
+			w.checkSunk(m, n)
 		}
 	}
 }
@@ -133,6 +139,28 @@ func (w *watch) checkSuccession(old, heir *node) {
 	}
 	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
 		w.breaks("succession", "n%d took over from n%d %v ago, and that one is Active still", heir.id+1, old.id+1, w.c.since(s.roseAt))
+	}
+}
+
+// checkSunk: whose grade falls while another is Active that beats it from then on asks again
+// if it took that one's answer for a last word, and does not wait for the end of an interval.
+func (w *watch) checkSunk(n, better *node) {
+	s, o := &w.nodes[n.id], &w.nodes[better.id]
+	if s.sankAt == vrrp.Never || n.sendFails || better.sendFails || w.net().loss > 0 || w.net().dup > 0 || w.quietFrom() > s.sankAt {
+		return
+	}
+	if p := better.m.Priority(); p < s.priority || p == s.priority && better.cfg.Addr.Less(n.cfg.Addr) {
+		return
+	}
+	allowed := max(n.cfg.AdvertInterval, better.cfg.AdvertInterval)/answersPerInterval + 3*lastWordsApart + 3*w.bounds.delay
+	if n.cfg.AdvertInterval < better.cfg.AdvertInterval {
+		allowed += n.cfg.AdvertInterval // the first that it asks may come too soon
+	}
+	if w.fellSinceTakeover(n, better) {
+		allowed += lastWordWithin
+	}
+	if from := max(s.sankAt, s.roseAt, o.roseAt, o.rankedAt); w.c.since(from) > allowed {
+		w.breaks("sunk", "n%d fell %v ago and is Active still, beside n%d, which is better (allowed: %v)", n.id+1, w.c.since(from), better.id+1, allowed)
 	}
 }
 

@@ -48,6 +48,10 @@ func TestSabotage(t *testing.T) {
 		{"an Active takes its successor's first word for the last", sabotage{drops: func(n *node, e vrrp.Event) bool {
 			return e.String() == "received" && n.m.State() == vrrp.Active && n.c.since(n.c.watch.lastRise()) < 20*time.Millisecond
 		}}, "succession"},
+		{"who fell takes everything for a last word until an interval ends", sabotage{drops: func(n *node, e vrrp.Event) bool {
+			fell := n.c.watch.nodes[n.id].sankAt
+			return e.String() == "received" && n.m.State() == vrrp.Active && fell != vrrp.Never && n.c.since(fell) < n.cfg.AdvertInterval
+		}}, "sunk"},
 		{"the address comes before the advertisement", sabotage{effects: foremost(vrrp.Claim)}, "order"},
 		{"the address is announced before it is there", sabotage{effects: foremost(vrrp.Announce)}, "order"},
 		{"preempt = false is not heeded", sabotage{config: func(c *vrrp.Config) { c.Preempt = true }}, "preemption"},

@@ -63,6 +63,7 @@ type watched struct {
 	barredAt  vrrp.Instant // since when it has had the address without permission
 	startsAt  vrrp.Instant // since when it has had it although K3s starts
 	fellAt    vrrp.Instant // when an Active's grade fell
+	sankAt    vrrp.Instant // when an Active's priority last changed, to a lower one
 	sentAt    vrrp.Instant // last advertisement
 	ruled
 	look look
@@ -71,7 +72,7 @@ type watched struct {
 func newWatch(c *cluster, nodes int) watch {
 	w := watch{c: c, nodes: make([]watched, nodes), nowhere: make([]vrrp.Instant, nodes)}
 	for i := range w.nodes {
-		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, readyFrom: vrrp.Never, barredAt: vrrp.Never, startsAt: vrrp.Never, fellAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1, ruled: newRuled()}
+		w.nodes[i] = watched{idleFrom: vrrp.Never, goneFrom: vrrp.Never, couldAt: vrrp.Never, readyFrom: vrrp.Never, barredAt: vrrp.Never, startsAt: vrrp.Never, fellAt: vrrp.Never, sankAt: vrrp.Never, toldAt: -1, leftAt: -1, roseAt: -1, sentAt: -1, ruled: newRuled()}
 		w.beside = append(w.beside, make([]vrrp.Instant, nodes))
 	}
 	return w
