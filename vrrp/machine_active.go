@@ -168,7 +168,9 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		m.wake(now)
 	case m.farewell(now, a):
 		m.answer(now)
-		m.askAgain(now)
+		if m.beatenBy(a) {
+			m.askAgain(now)
+		}
 	case a.Priority > m.Priority():
 		m.advertise(now) // so that the winner knows that it has to announce again
 		m.yield(CauseOutranked, a)
@@ -200,6 +202,11 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 		return true
 	}
 	return since <= lastWordsApart && m.beatBeforeFall(a) && (early || GradeOf(a.Priority) <= m.Grade())
+}
+
+// beatenBy reports whether a would have this router yield, were it not the last word.
+func (m *Machine) beatenBy(a Advert) bool {
+	return a.Priority > m.Priority() || a.Priority == m.Priority() && a.Src.Compare(m.cfg.Addr) > 0
 }
 
 // askAgain advertises as soon as one that goes on, and did not answer a moment ago, answers
