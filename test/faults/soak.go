@@ -209,10 +209,14 @@ func (k *soak) progress(part int, f fault, s sighting) {
 	fmt.Printf("%s part %d, %d faults, normal after %s at most: %s\n", k.told.UTC().Format("15:04:05"), part, k.played, short(k.worst), s)
 }
 
+// conflictsOver is how long after a move nobody looks for another station with the VIPs any
+// more: a goroutine for each does so for 3 s, and 10 s later for 2.5 s if it found one.
+const conflictsOver = 17 * time.Second
+
 // census has all agents end with a trace of their goroutines, counts these, and starts
 // the agents again.
 func (k *soak) census() (int, error) {
-	k.wait(calm)
+	k.wait(conflictsOver)
 	k.log.count()
 	for _, s := range k.Servers {
 		if err := s.SignalAgent(syscall.SIGABRT); err != nil {
