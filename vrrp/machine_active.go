@@ -193,15 +193,15 @@ func (m *Machine) stalled(now Instant) bool { return now.Sub(m.sentAt) > 3*m.int
 // nobody takes over within a grade, or Skew_Time has not passed. If it was no farewell
 // the next one settles it.
 func (m *Machine) farewell(now Instant, a Advert) bool {
-	since := now.Sub(m.fellAt)
-	early := since < skew(a.Priority, m.interval)
 	last := m.deposed
-	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord && (m.fellAt <= m.spokeAt || early) {
+	if a.Src == last.Src && a.Priority <= last.Priority && now <= m.lastWord && m.fellAt <= m.spokeAt {
 		m.lastWord = min(m.lastWord, now.Add(lastWordsApart))
 		m.spokeAt = min(m.spokeAt, now)
 		return true
 	}
-	return since <= lastWordsApart && m.beatBeforeFall(a) && (early || GradeOf(a.Priority) <= m.Grade())
+	since := now.Sub(m.fellAt)
+	return since <= lastWordsApart && m.beatBeforeFall(a) &&
+		(GradeOf(a.Priority) <= m.Grade() || since < skew(a.Priority, m.interval))
 }
 
 // beatenBy reports whether a would have this router yield, were it not the last word.
@@ -217,16 +217,13 @@ func (m *Machine) askAgain(now Instant) {
 
 // beatBeforeFall reports whether this router would have beaten a before its priority fell.
 func (m *Machine) beatBeforeFall(a Advert) bool {
-	if m.Priority() >= m.fellFrom {
-		return false // it has risen again
-	}
 	return a.Priority < m.fellFrom || a.Priority == m.fellFrom && a.Src.Compare(m.cfg.Addr) < 0
 }
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.
-func (m *Machine) mayBeLeaving(now Instant, r Rival) {
-	if r.Count == 1 && now.Sub(r.last) <= lastWordsApart {
-		m.deposed, m.lastWord, m.spokeAt = Advert{Src: r.Addr, Priority: r.Priority}, r.last.Add(lastWordsApart), Never
+func (m *Machine) mayBeLeaving(r Rival) {
+	if until := r.last.Add(lastWordsApart); r.Count == 1 && until > m.lastWord {
+		m.deposed, m.lastWord, m.spokeAt = Advert{Src: r.Addr, Priority: r.Priority}, until, Never
 	}
 }
 
@@ -284,7 +281,7 @@ func (m *Machine) reconsiderActive(now Instant, was uint8) {
 		if fell && !m.Mute() && !m.stalled(now) { // or nobody knows of that priority
 			m.noteFall(now, was)
 		}
-		m.mayBeLeaving(now, m.rival)
+		m.mayBeLeaving(m.rival)
 		m.advertise(now)
 		m.adverAt = m.aligned(now)
 		if fell && rival.Count > 0 {
