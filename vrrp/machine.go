@@ -379,7 +379,7 @@ func (m *Machine) leave(now Instant, to State, c Cause) {
 	a := m.cfg.AdvertInterval
 	m.leaveAt = now.Add(a)
 	if m.yieldingTill > now { // a successor that spoke meanwhile answers
-		m.leaveAt = min(m.leaveAt, m.yieldingTill+1)
+		m.leaveAt = min(m.leaveAt, m.yieldingTill)
 	}
 	m.leaveUntil = now.Add(min(4*a+leaveExtra, maxLeave))
 	if !m.cfg.Linger {

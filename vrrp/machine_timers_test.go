@@ -168,3 +168,26 @@ func BenchmarkStepDefend(b *testing.B) {
 		b.Fatal("not Active any more")
 	}
 }
+
+// Whether an advertisement went out is asked while none does, and after that for as long
+// as this router refrains from challenging another.
+func TestWantsSent(t *testing.T) {
+	m := readyMachine(Config{Priority: 200, AdvertInterval: time.Second})
+	rose := m.Deadline()
+	wants := func(when string, now Instant, want bool) {
+		t.Helper()
+		if m.WantsSent(now) != want {
+			t.Errorf("%s, %v: wants %t", when, m.State(), !want)
+		}
+	}
+	m.Step(rose, Tick())
+	wants("sound", rose, false)
+	m.Step(rose, SendFailed())
+	wants("mute", rose, true)
+	m.Step(rose, Sent())
+	wants("sound again", rose, false)
+	m.Step(rose, SendFailed())
+	m.Step(rose, Received(Advert{Src: netip.MustParseAddr("198.51.100.12"), Priority: 100, At: rose, Interval: time.Second}))
+	wants("refraining", rose.Add(muteBackoff-1), true)
+	wants("after that", rose.Add(muteBackoff), false)
+}
