@@ -144,14 +144,13 @@ func (w *watch) checkSuccession(old, heir *node) {
 
 // checkSunk: whose grade falls while another is Active that beats it from then on asks again
 // if it took that one's answer for a last word, and does not wait for the end of an interval.
-// Two that have only just begun to hear each other have that interval: the other may have
-// advertised so shortly before that it does not answer.
+// Another that advertised so shortly before that it did not answer has that interval.
 func (w *watch) checkSunk(n, better *node) {
 	s, o := &w.nodes[n.id], &w.nodes[better.id]
-	if met := max(w.redrawnAt, s.begunAt, o.begunAt); s.sankAt < met.Add(w.bounds.interval) {
+	if s.sankAt == vrrp.Never || n.sendFails || better.sendFails || w.net().loss > 0 || w.net().dup > 0 || w.quietFrom() > s.sankAt {
 		return
 	}
-	if s.sankAt == vrrp.Never || n.sendFails || better.sendFails || w.net().loss > 0 || w.net().dup > 0 || w.quietFrom() > s.sankAt {
+	if better.sentAt <= s.sankAt || w.c.since(better.sentAt) <= 2*w.bounds.delay {
 		return
 	}
 	if p := better.m.Priority(); p < s.priority || p == s.priority && better.cfg.Addr.Less(n.cfg.Addr) {

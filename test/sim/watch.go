@@ -28,7 +28,6 @@ type watch struct {
 	disturbAt vrrp.Instant // something happened that may move the VIP
 	faultAt   vrrp.Instant // something happened that may leave it nowhere
 	lossAt    vrrp.Instant // an advertisement was lost by chance
-	redrawnAt vrrp.Instant // who hears whom changed
 	refrains  vrrp.Instant // until then a router that could not send challenges nobody
 	bounds    bounds
 
@@ -182,7 +181,6 @@ func (w *watch) rose(n *node) {
 // none if it is joined to another in one direction only, or if the two-way links
 // around it are not a complete graph.
 func (w *watch) redraw() {
-	w.redrawnAt = w.c.now
 	w.part = w.part[:0]
 	for i := range w.nodes {
 		w.part = append(w.part, w.partOf(i))
