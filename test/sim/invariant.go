@@ -130,11 +130,17 @@ func (w *watch) fellSinceTakeover(heir, old *node) bool {
 }
 
 // checkSuccession: who is taken over from because it is worse, or lower, yields to the
-// first word of the other. One that was Active just before may be answering still.
+// first word of the other. One that was Active just before may be answering still. One that
+// comes sooner than Skew_Time after a fall is taken for one that yields: it had the takeover
+// in view before, for what said that the other is well again was overtaken on its way.
 func (w *watch) checkSuccession(old, heir *node) {
 	s := &w.nodes[heir.id]
 	from := max(s.roseAt, w.nodes[old.id].wokeAt, w.nodes[old.id].rankedAt, s.rankedAt)
 	if s.tookFrom != old.cfg.Addr || w.quietFrom() >= s.roseAt || heir.sendFails || w.net().loss > 0 || w.net().dup > 0 || s.roseAt.Sub(s.leftAt) < time.Second {
+		return
+	}
+	fell := w.nodes[old.id].sankAt
+	if skew := (priorityRange - time.Duration(heir.m.Priority())) * old.cfg.AdvertInterval / priorityRange; fell != vrrp.Never && s.roseAt.Sub(fell) < skew {
 		return
 	}
 	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
