@@ -132,7 +132,7 @@ func (p *httpProbe) explain(err error) error {
 		return known
 	case refused(err):
 		return &fault{"connection refused: nothing listens on " + p.addr, err}
-	case timedOut(err) && p.files.hangs():
+	case timedOut(err) && p.files.hangs(p.timeout/2):
 		return &fault{filesHang, err}
 	case timedOut(err):
 		return &fault{fmt.Sprintf("no answer from %s within %s", p.path, p.timeout), err}
