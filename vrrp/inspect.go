@@ -110,6 +110,12 @@ type Advert struct {
 	At       Instant // when it arrived
 }
 
+// below reports whether a router of this priority and address would beat the sender: the
+// higher address wins between equals (RFC 9568, section 6.4.3).
+func (a Advert) below(priority uint8, addr netip.Addr) bool {
+	return a.Priority < priority || a.Priority == priority && a.Src.Compare(addr) < 0
+}
+
 // Inspector decides which received packets are advertisements for one virtual
 // router. Its fields are set before its first use and not changed afterwards.
 type Inspector struct {

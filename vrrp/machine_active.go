@@ -171,12 +171,13 @@ func (m *Machine) receivedActive(now Instant, a Advert) {
 		if m.beatenBy(a) {
 			m.askAgain(now)
 		}
-	case a.Priority > m.Priority():
+	case m.beatenBy(a):
+		cause := CauseTieBreak
+		if a.Priority > m.Priority() {
+			cause = CauseOutranked
+		}
 		m.advertise(now) // so that the winner knows that it has to announce again
-		m.yield(CauseOutranked, a)
-	case a.Priority == m.Priority() && a.Src.Compare(m.cfg.Addr) > 0:
-		m.advertise(now)
-		m.yield(CauseTieBreak, a)
+		m.yield(cause, a)
 	default:
 		m.defend(now, a)
 	}
@@ -200,7 +201,7 @@ func (m *Machine) farewell(now Instant, a Advert) bool {
 		return true
 	}
 	since := now.Sub(m.fellAt)
-	return since <= lastWordsApart && m.beatBeforeFall(a) &&
+	return since <= lastWordsApart && a.below(m.fellFrom, m.cfg.Addr) &&
 		(GradeOf(a.Priority) <= m.Grade() || since < skew(a.Priority, m.interval))
 }
 
@@ -213,11 +214,6 @@ func (m *Machine) beatenBy(a Advert) bool {
 // again. So two that are Active for a misunderstanding settle it before an interval ends.
 func (m *Machine) askAgain(now Instant) {
 	m.adverAt = min(m.adverAt, now.Add(m.interval/answersPerInterval+2*lastWordsApart))
-}
-
-// beatBeforeFall reports whether this router would have beaten a before its priority fell.
-func (m *Machine) beatBeforeFall(a Advert) bool {
-	return a.Priority < m.fellFrom || a.Priority == m.fellFrom && a.Src.Compare(m.cfg.Addr) < 0
 }
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.

@@ -151,7 +151,7 @@ func (m *Machine) overheard(a Advert) bool {
 	if !m.heard.Src.IsValid() || m.heard.Src == a.Src || a.At >= m.heard.At.Add(m.heard.Interval) {
 		return false
 	}
-	return a.Priority < m.heard.Priority || a.Priority == m.heard.Priority && a.Src.Compare(m.heard.Src) < 0
+	return a.below(m.heard.Priority, m.heard.Src)
 }
 
 // riseSoon has this Backup rise after Skew_Time, never later than was in view.
