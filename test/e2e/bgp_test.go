@@ -28,8 +28,8 @@ const inFlight = 6
 // bgpSite is a site whose gateway, which is the client too, is a router that speaks BGP.
 type bgpSite struct {
 	*site
-	t       *testing.T
-	clients int // how many there were
+	t     *testing.T
+	moved int // clients that have seen a move
 }
 
 // TestBGP installs vipd in mode bgp on three machines behind BIRD, and has systemd do what
@@ -59,7 +59,7 @@ func TestBGP(t *testing.T) {
 		s.leads(s.nodes...)
 	})
 	t.Run("drain and resume", func(t *testing.T) {
-		p := s.client(t)
+		p := s.clientOfMove(t)
 		s.on(first, "vipd", "drain", "--wait")
 		s.leads(others...)
 		s.on(first, "vipd", "resume")
@@ -105,7 +105,7 @@ func TestBGP(t *testing.T) {
 		s.leads(s.nodes...) // systemd starts it again
 	})
 	t.Run("stop of K3s", func(t *testing.T) {
-		p := s.client(t)
+		p := s.clientOfMove(t)
 		s.on(first, "systemctl", "stop", "k3s.service")
 		s.leads(others...)
 		s.judge(t, p, inFlight)
@@ -219,17 +219,36 @@ func (s *bgpSite) awaitBFD() {
 	}
 }
 
-// portsEach is how many ports a client has. When the routes change, its last word on a
-// connection may go to another server than the connection did, and the first one keeps that:
-// who gets the port next is not answered. So each client has ports of its own.
-const portsEach = 9000
+// A client's last word on a connection that the routes have moved may go to another server
+// than the connection did, and the first one keeps that: who gets the port next is not
+// answered for a second. The kernel uses up nine ports for each connection, so a client that
+// sees a move has a range of its own that it does not get to the end of.
+const (
+	firstPort  = 10000
+	portsMoved = 24000 // for 5 s of clientInterval
+	movesSeen  = 2     // clients that see a move
+)
 
-// client starts a client that asks the VIP all the time.
+// client starts a client that asks the VIP all the time, and sees no move.
 func (s *bgpSite) client(t *testing.T) *probe.Process {
 	t.Helper()
-	first := 10000 + s.clients*portsEach
-	s.clients++
-	_, err := s.site.client.Run("sysctl", "-qw", fmt.Sprintf("net.ipv4.ip_local_port_range=%d %d", first, first+portsEach-1))
+	return s.clientFrom(t, firstPort+movesSeen*portsMoved, 65535)
+}
+
+// clientOfMove starts a client that asks the VIP all the time.
+func (s *bgpSite) clientOfMove(t *testing.T) *probe.Process {
+	t.Helper()
+	if s.moved == movesSeen {
+		t.Fatalf("there are ports for %d moves", movesSeen)
+	}
+	first := firstPort + s.moved*portsMoved
+	s.moved++
+	return s.clientFrom(t, first, first+portsMoved-1)
+}
+
+func (s *bgpSite) clientFrom(t *testing.T, first, last int) *probe.Process {
+	t.Helper()
+	_, err := s.site.client.Run("sysctl", "-qw", fmt.Sprintf("net.ipv4.ip_local_port_range=%d %d", first, last))
 	must(t, err)
 	p, err := probe.Start(t.Context(), s.site.client, s.bin.Client, probe.Config{
 		Address: netip.AddrPortFrom(routed, 6443).String(), ServerName: cluster.VIP4.String(), // which the certificate names
