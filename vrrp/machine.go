@@ -109,6 +109,7 @@ type Machine struct {
 	// Deadlines. Never means not set.
 	downAt     Instant // Backup: Active_Down_Timer
 	adverAt    Instant // Active: Adver_Timer
+	askAt      Instant // Active: one more advertisement, out of turn
 	announceAt Instant
 	withdrawAt Instant
 	lingerAt   Instant // addresses are kept until then
@@ -168,7 +169,7 @@ func New(c Config) *Machine {
 
 // clearTimers clears all but withdrawAt, which goes with the addresses.
 func (m *Machine) clearTimers() {
-	m.downAt, m.adverAt, m.announceAt, m.lingerAt = Never, Never, Never, Never
+	m.downAt, m.adverAt, m.askAt, m.announceAt, m.lingerAt = Never, Never, Never, Never, Never
 	m.leaveAt, m.leaveUntil = Never, Never
 	m.rise.at = Never
 }
@@ -240,7 +241,7 @@ func (m *Machine) Deadline() Instant {
 	case Backup:
 		d = min(d, m.risesAt())
 	case Active:
-		d = min(d, m.adverAt, m.announceAt, m.muteDeadline())
+		d = min(d, m.adverAt, m.askAt, m.announceAt, m.muteDeadline())
 	}
 	return d
 }
@@ -394,7 +395,7 @@ func (m *Machine) leave(now Instant, to State, c Cause) {
 // quitActive forgets what concerns an Active router alone, and changes the state.
 // The addresses stay for now.
 func (m *Machine) quitActive(to State, c Cause, by Advert) {
-	m.adverAt, m.announceAt = Never, Never
+	m.adverAt, m.askAt, m.announceAt = Never, Never, Never
 	m.rival = Rival{}
 	m.unmute()
 	m.change(to, c, by)

@@ -114,11 +114,15 @@ func (m *Machine) send(now Instant, priority uint8) {
 
 // tickActive runs the timers of Active (RFC 9568, section 6.4.3).
 func (m *Machine) tickActive(now Instant) {
-	if m.adverAt <= now {
-		stalled := now.Sub(m.adverAt) > m.interval
+	if due := min(m.adverAt, m.askAt); due <= now {
 		m.advertise(now)
-		m.adverAt = m.afterTick(now)
-		if stalled {
+		if m.adverAt <= now {
+			m.adverAt = m.afterTick(now)
+		}
+		if m.askAt <= now {
+			m.askAt = Never
+		}
+		if now.Sub(due) > m.interval { // this node stood still
 			m.announceSoon(now)
 		}
 	}
@@ -212,8 +216,9 @@ func (m *Machine) beatenBy(a Advert) bool {
 
 // askAgain advertises as soon as one that goes on, and did not answer a moment ago, answers
 // again. So two that are Active for a misunderstanding settle it before an interval ends.
+// Adver_Timer goes on beside it: what is due sooner may come too soon to be answered.
 func (m *Machine) askAgain(now Instant) {
-	m.adverAt = min(m.adverAt, now.Add(m.interval/answersPerInterval+2*lastWordsApart))
+	m.askAt = min(m.askAt, now.Add(m.interval/answersPerInterval+2*lastWordsApart))
 }
 
 // mayBeLeaving expects the last word of a rival whose first this router has just answered.
