@@ -54,11 +54,11 @@ func (w *watch) note(n *node, s *watched) {
 }
 
 // noteFall notes that an Active's grade has fallen, unless an advertisement from
-// before may arrive after the one that says so.
+// before may arrive after the one that says so, or nothing goes out.
 func (w *watch) noteFall(n *node, s *watched, priority uint8) {
 	s.fellAt = vrrp.Never
 	fell := vrrp.GradeOf(priority) < vrrp.GradeOf(s.priority)
-	if fell && n.m.State() == vrrp.Active && w.c.since(s.sentAt) > w.net().maxDelay && w.net().dup == 0 {
+	if fell && n.m.State() == vrrp.Active && !n.m.Mute() && w.c.since(s.sentAt) > w.net().maxDelay && w.net().dup == 0 {
 		s.fellAt = w.c.now
 	}
 }
@@ -140,12 +140,24 @@ func (w *watch) checkSuccession(old, heir *node) {
 		return
 	}
 	fell := w.nodes[old.id].sankAt
-	if skew := (priorityRange - time.Duration(heir.m.Priority())) * old.cfg.AdvertInterval / priorityRange; fell != vrrp.Never && s.roseAt.Sub(fell) < skew {
+	if fell != vrrp.Never && s.roseAt.Sub(fell) < skewAt(heir, old) {
 		return
 	}
 	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
 		w.breaks("succession", "n%d took over from n%d %v ago, and that one is Active still", heir.id+1, old.id+1, w.c.since(s.roseAt))
 	}
+}
+
+// skewAt is Skew_Time of heir at the interval of old.
+func skewAt(heir, old *node) time.Duration {
+	return (priorityRange - time.Duration(heir.m.Priority())) * old.cfg.AdvertInterval / priorityRange
+}
+
+// mayMistake reports whether old, which yields to heir just after a fall, may take its last
+// word for a takeover: Skew_Time is no longer than a word is under way, and has passed.
+func (w *watch) mayMistake(old, heir *node) bool {
+	fell := w.nodes[old.id].sankAt
+	return fell != vrrp.Never && w.c.since(fell) <= lastWordsApart && skewAt(heir, old) <= 2*w.bounds.delay
 }
 
 // checkSunk: whose grade falls while another is Active that beats it from then on asks again
@@ -205,8 +217,8 @@ func (w *watch) dueAt(n *node) vrrp.Instant {
 func (w *watch) released(n *node) {
 	s := &w.nodes[n.id]
 	p := w.part[n.id]
-	if !n.cfg.Linger || !n.api.told {
-		w.faulted() // no linger, or no longer: from here on the others have the time that they need
+	if !n.cfg.Linger || !n.api.told || s.mistook {
+		w.faulted() // no linger, no longer, or no heir: from here on the others have the time that they need
 		return
 	}
 	if p < 0 || w.net().loss > 0 || w.disturbedByFault(s.leftAt) || !planned(s.left) {

@@ -55,6 +55,7 @@ type watched struct {
 	roseAt    vrrp.Instant // became Active
 	leftAt    vrrp.Instant // ceased to be
 	left      vrrp.Cause
+	mistook   bool         // it may have left for a last word that it took for a takeover
 	idleFrom  vrrp.Instant // since when it has had the address, running, without being Active
 	goneFrom  vrrp.Instant // since when it has had the address without running
 	toldAt    vrrp.Instant // last reason to tell the segment: it rose, or there was a competitor
@@ -149,7 +150,9 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 		}
 	case t.From == vrrp.Active, t.Cause == vrrp.CauseUnready, t.Cause == vrrp.CauseWithheld:
 		s.leftAt, s.left = w.c.now, t.Cause
+		s.mistook = false
 		if winner := w.c.node(t.Peer); winner != nil {
+			s.mistook = w.mayMistake(n, winner)
 			w.nodes[winner.id].toldAt = w.c.now // it must learn that there was another
 		}
 	}
