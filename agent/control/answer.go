@@ -106,13 +106,17 @@ func misfit(err error) error {
 	return errors.New("one of its times or durations is none")
 }
 
-// maxAnswer bounds what is read of an answer, header and all.
-const maxAnswer = 16 << 20
+// How much is read of an answer.
+const (
+	maxAnswerHeader = 64 << 10
+	maxAnswer       = 16 << 20
+)
 
 // What is wrong with an answer of something that is no agent.
 var (
-	errTooLong = fmt.Errorf("it is longer than %d MiB", maxAnswer>>20)
-	errNotHTTP = errors.New("it is not HTTP")
+	errLongHeader = fmt.Errorf("its header is longer than %d KiB", maxAnswerHeader>>10)
+	errTooLong    = fmt.Errorf("it is longer than %d MiB", maxAnswer>>20)
+	errNotHTTP    = errors.New("it is not HTTP")
 )
 
 // exchange makes one request on a connection of its own, and reads the answer.
@@ -136,11 +140,15 @@ func converse(conn net.Conn, req *http.Request) (*http.Response, []byte, error) 
 	if err := req.Write(conn); err != nil {
 		return nil, nil, err
 	}
-	all := &io.LimitedReader{R: conn, N: maxAnswer}
+	all := &io.LimitedReader{R: conn, N: maxAnswerHeader}
 	resp, err := http.ReadResponse(bufio.NewReader(all), req)
+	if err != nil && all.N == 0 {
+		return nil, nil, errLongHeader
+	}
 	var body []byte
 	if err == nil {
 		defer resp.Body.Close()
+		all.N += maxAnswer - maxAnswerHeader
 		body, err = io.ReadAll(resp.Body)
 	}
 	switch {

@@ -129,7 +129,7 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("the agent does not answer on %s: see: systemctl status vipd", c.socket)
 	case errors.Is(err, context.Canceled):
 		return ErrInterrupted
-	case errors.Is(err, errNotHTTP), errors.Is(err, errTooLong):
+	case errors.Is(err, errNotHTTP), errors.Is(err, errLongHeader), errors.Is(err, errTooLong):
 		return c.misunderstood(err)
 	case brokenOff(err):
 		return fmt.Errorf("the agent on %s went away before it had answered: see: systemctl status vipd", c.socket)

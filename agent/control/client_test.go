@@ -140,11 +140,15 @@ func expect(t *testing.T, err error, want, socket string) {
 
 // What does not end is not read to its end.
 func TestHugeAnswer(t *testing.T) {
-	for name, begins := range map[string]string{"header": "HTTP/1.1 200 OK\r\nX: ", "body": "HTTP/1.1 200 OK\r\n\r\n"} {
-		t.Run(name, func(t *testing.T) {
-			socket := impostor(t, begins+strings.Repeat("x", maxAnswer))
+	tests := []struct{ name, begins, want string }{
+		{"header", "HTTP/1.1 200 OK\r\nX: ", "its header is longer than 64 KiB"},
+		{"body", "HTTP/1.1 200 OK\r\n\r\n", "it is longer than 16 MiB"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			socket := impostor(t, tt.begins+strings.Repeat("x", maxAnswer))
 			_, err := NewClient(socket).Status(t.Context())
-			expect(t, err, "the agent on SOCKET answers in a way that this vipd does not understand (it is longer than 16 MiB): is it of another version? Restart it: systemctl restart vipd", socket)
+			expect(t, err, "the agent on SOCKET answers in a way that this vipd does not understand ("+tt.want+"): is it of another version? Restart it: systemctl restart vipd", socket)
 		})
 	}
 }

@@ -225,25 +225,38 @@ func TestNodeDies(t *testing.T) {
 	})
 }
 
-// TestAgentDies: a killed agent's connection ends, and the route with it. BIRD takes it
-// out of the kernel before it puts the next one there.
+// TestAgentDies: a killed agent's connection ends, and the route with it: the client is
+// served elsewhere within 100 ms in the median. BIRD takes the route out of the kernel
+// before it puts the next one there.
 func TestAgentDies(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{})
-		p := s.watch()
-		began := time.Now()
-		must(t, s.Servers[0].SignalAgent(syscall.SIGKILL))
-		s.leads(s.Servers[1])
-		if d := time.Since(began); d > 500*time.Millisecond {
-			t.Errorf("it took %v", d)
+		one, two, three := s.Servers[0], s.Servers[1], s.Servers[2]
+		var gaps []time.Duration
+		die := func(x, next *cluster.Server) {
+			p := s.watch()
+			began := time.Now()
+			must(t, x.SignalAgent(syscall.SIGKILL))
+			s.leads(next)
+			if d := time.Since(began); d > 500*time.Millisecond {
+				t.Errorf("it took %v", d)
+			}
+			out, err := x.Vipd("release")
+			must(t, err)
+			if !strings.Contains(out, s.how.address().String()) {
+				t.Errorf("vipd release printed %q", out)
+			}
+			wait(t, 300*time.Millisecond)
+			gaps = append(gaps, beyondNoise(s.report(p)))
 		}
-		out, err := s.Servers[0].Vipd("release")
-		must(t, err)
-		if !strings.Contains(out, s.how.address().String()) {
-			t.Errorf("vipd release printed %q", out)
-		}
-		if r := s.report(p); beyondNoise(r) > 100*time.Millisecond {
-			t.Errorf("the client waited for %v: %+v", r.LongestGap.Length(), r.Failures)
+		die(one, two)
+		die(two, three)
+		must(t, one.StartAgent())
+		s.leads(one)
+		die(one, three)
+		t.Logf("%s: the client waited for %v, in the median %v", kind, gaps, median(gaps))
+		if m := median(gaps); m > 100*time.Millisecond {
+			t.Errorf("in the median the client waited for %v", m)
 		}
 	})
 }

@@ -259,8 +259,9 @@ func TestAnswers(t *testing.T) {
 
 func TestEtcdLostAnswersLate(t *testing.T) {
 	t.Parallel()
-	f := startServer(t, EtcdLost, 1)
-	f.await(EtcdLost)
+	f := startServer(t, Ready, 1)
+	f.awaitReady()
+	f.set(string(EtcdLost))
 	began := time.Now()
 	status, body, err := f.get("/readyz", "client-kube-proxy")
 	if err != nil || status != 500 || strings.Count(body, "[-]") != 1 || !strings.Contains(body, "[-]etcd failed") {
