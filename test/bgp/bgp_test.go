@@ -32,28 +32,39 @@ func writeFile(t *testing.T, path, text string) {
 func TestAPIKilled(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{})
-		one, two, three := s.Servers[0], s.Servers[1], s.Servers[2]
-		var gone, gaps []time.Duration
-		fail := func(x, next *cluster.Server) {
-			p := s.watch()
+		var gone []time.Duration
+		gaps := s.failInTurn(func(x, next *cluster.Server) {
 			wait(t, 300*time.Millisecond)
 			began := time.Now()
 			must(t, x.SignalAPI(syscall.SIGKILL))
 			s.leads(next)
 			gone = append(gone, time.Since(began))
-			wait(t, 300*time.Millisecond)
-			gaps = append(gaps, beyondNoise(s.report(p)))
-		}
-		fail(one, two)
-		fail(two, three)
-		must(t, one.StartAPI("ready"))
-		s.leads(one)
-		fail(one, three)
+		}, func(x *cluster.Server) error { return x.StartAPI("ready") })
 		t.Logf("%s: the route was gone after %v, in the median %v; the client waited for %v, in the median %v", kind, gone, median(gone), gaps, median(gaps))
 		if m := median(gaps); m > 150*time.Millisecond {
 			t.Errorf("in the median the client waited for %v", m)
 		}
 	})
+}
+
+// failInTurn has the server fail that the route leads to, three times, and returns for how
+// long the client had no answer each time. The first one comes back before its second.
+func (s *site) failInTurn(fail func(x, next *cluster.Server), back func(x *cluster.Server) error) []time.Duration {
+	s.t.Helper()
+	one, two, three := s.Servers[0], s.Servers[1], s.Servers[2]
+	var gaps []time.Duration
+	watched := func(x, next *cluster.Server) {
+		p := s.watch()
+		fail(x, next)
+		wait(s.t, 300*time.Millisecond)
+		gaps = append(gaps, beyondNoise(s.report(p)))
+	}
+	watched(one, two)
+	watched(two, three)
+	must(s.t, back(one))
+	s.leads(one)
+	watched(one, three)
+	return gaps
 }
 
 // beyondNoise is for how long the client had no answer, less what is this host's own doing.
@@ -231,10 +242,7 @@ func TestNodeDies(t *testing.T) {
 func TestAgentDies(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
 		s := begin(t, kind, setup{})
-		one, two, three := s.Servers[0], s.Servers[1], s.Servers[2]
-		var gaps []time.Duration
-		die := func(x, next *cluster.Server) {
-			p := s.watch()
+		gaps := s.failInTurn(func(x, next *cluster.Server) {
 			began := time.Now()
 			must(t, x.SignalAgent(syscall.SIGKILL))
 			s.leads(next)
@@ -246,14 +254,7 @@ func TestAgentDies(t *testing.T) {
 			if !strings.Contains(out, s.how.address().String()) {
 				t.Errorf("vipd release printed %q", out)
 			}
-			wait(t, 300*time.Millisecond)
-			gaps = append(gaps, beyondNoise(s.report(p)))
-		}
-		die(one, two)
-		die(two, three)
-		must(t, one.StartAgent())
-		s.leads(one)
-		die(one, three)
+		}, (*cluster.Server).StartAgent)
 		t.Logf("%s: the client waited for %v, in the median %v", kind, gaps, median(gaps))
 		if m := median(gaps); m > 100*time.Millisecond {
 			t.Errorf("in the median the client waited for %v", m)

@@ -69,7 +69,12 @@ func boundsOf(c *cluster) bounds {
 
 // skew is Skew_Time and spread for the priority that n has now.
 func (b *bounds) skew(n *node) time.Duration {
-	return (priorityRange-time.Duration(n.m.Priority()))*b.interval/priorityRange + b.interval/spreadPart
+	return skewAt(n, b.interval) + b.interval/spreadPart
+}
+
+// skewAt is Skew_Time for the priority that n has now, of an Active with this interval.
+func skewAt(n *node, interval time.Duration) time.Duration {
+	return (priorityRange - time.Duration(n.m.Priority())) * interval / priorityRange
 }
 
 // downTime is Active_Down_Interval and spread for the priority that n has now.

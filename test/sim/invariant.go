@@ -140,7 +140,7 @@ func (w *watch) checkSuccession(old, heir *node) {
 		return
 	}
 	fell := w.nodes[old.id].sankAt
-	if fell != vrrp.Never && s.roseAt.Sub(fell) < skewAt(heir, old) {
+	if fell != vrrp.Never && s.roseAt.Sub(fell) < skewAt(heir, old.cfg.AdvertInterval) {
 		return
 	}
 	if beats(heir, old) && w.c.since(from) > 2*w.bounds.delay {
@@ -148,16 +148,11 @@ func (w *watch) checkSuccession(old, heir *node) {
 	}
 }
 
-// skewAt is Skew_Time of heir at the interval of old.
-func skewAt(heir, old *node) time.Duration {
-	return (priorityRange - time.Duration(heir.m.Priority())) * old.cfg.AdvertInterval / priorityRange
-}
-
 // mayMistake reports whether old, which yields to heir just after a fall, may take its last
 // word for a takeover: Skew_Time is no longer than a word is under way, and has passed.
 func (w *watch) mayMistake(old, heir *node) bool {
 	fell := w.nodes[old.id].sankAt
-	return fell != vrrp.Never && w.c.since(fell) <= lastWordsApart && skewAt(heir, old) <= 2*w.bounds.delay
+	return fell != vrrp.Never && w.c.since(fell) <= lastWordsApart && skewAt(heir, old.cfg.AdvertInterval) <= 2*w.bounds.delay
 }
 
 // checkSunk: whose grade falls while another is Active that beats it from then on asks again

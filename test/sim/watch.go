@@ -150,9 +150,9 @@ func (w *watch) changed(n *node, t vrrp.Transition) {
 		}
 	case t.From == vrrp.Active, t.Cause == vrrp.CauseUnready, t.Cause == vrrp.CauseWithheld:
 		s.leftAt, s.left = w.c.now, t.Cause
-		s.mistook = false
-		if winner := w.c.node(t.Peer); winner != nil {
-			s.mistook = w.mayMistake(n, winner)
+		winner := w.c.node(t.Peer)
+		s.mistook = winner != nil && w.mayMistake(n, winner)
+		if winner != nil {
 			w.nodes[winner.id].toldAt = w.c.now // it must learn that there was another
 		}
 	}
