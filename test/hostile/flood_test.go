@@ -18,7 +18,7 @@ const (
 	floodRate = 100_000 // frames a second
 	floodTime = 3 * time.Second
 	// floodLeast is how many it is at least. A busy machine takes longer for them.
-	floodLeast = 50_000
+	floodLeast = 100_000
 )
 
 // A flood of frames that get past the kernel's filter, or nearly so, moves nothing and
