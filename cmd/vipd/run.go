@@ -51,7 +51,7 @@ Exits 78 if the configuration is bad.`,
 			defer end()
 			units := systemd.NewUnits()
 			s := &signals{paths: p, log: log, end: end}
-			defer s.handle(ctx)()
+			s.handle(ctx)
 			notifier := systemd.NewNotifier()
 			err := agent.Run(ctx, agent.Options{
 				ConfigPath: p.config, RuntimeDir: p.runtimeDir, Version: version, Logger: log,
@@ -77,18 +77,16 @@ type signals struct {
 	restart atomic.Bool
 }
 
-// handle acts on the signals until ctx ends. From then until stop is called they do
-// nothing: they must not cut a hand-over short.
-func (s *signals) handle(ctx context.Context) (stop func()) {
+// handle acts on the signals until ctx ends. From then on they do nothing, for as long
+// as the process lives: they must not cut a hand-over short. They are never given back
+// to the system, whose answer is death: one that was sent long before may arrive only
+// after that, at another thread than the one that gave them back.
+func (s *signals) handle(ctx context.Context) {
 	reload, restart := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	signal.Notify(restart, syscall.SIGUSR1)
 	go s.awaitRestart(ctx, restart) // apart, for a reload may take its time
 	go s.awaitReload(ctx, reload)
-	return func() {
-		signal.Stop(reload)
-		signal.Stop(restart)
-	}
 }
 
 func (s *signals) awaitRestart(ctx context.Context, c <-chan os.Signal) {
