@@ -19,23 +19,46 @@ const (
 	restAfter = 5 * time.Millisecond
 
 	readCost = time.Second / readRate
+
+	// wakeEvery is how often Run wakes up at most for what it finds the socket to
+	// hold less than a batch of: a wake-up costs as much as many datagrams do. It
+	// must be short beside the least advertisement interval; how late a datagram is
+	// read changes nothing, for the kernel says when it arrived.
+	wakeEvery = 2 * time.Millisecond
+	// wakeBurst is how often it may wake up at once after a quiet time: all that
+	// comes in a cluster of some routers is read when it arrives.
+	wakeBurst = 32
 )
 
-// budget bounds how much of the CPU a flood of datagrams can take. It is a
-// token bucket, kept as the instant at which all reads so far are paid for.
-type budget struct{ paid vrrp.Instant }
+// budget bounds how much of the CPU a flood of datagrams can take. It is a token
+// bucket for datagrams and one for wake-ups, each kept as the instant at which all so
+// far are paid for.
+type budget struct{ paid, woken vrrp.Instant }
 
-// spend pays for n reads. A debt is kept small: reads that are not held back by
-// it (Drain's) must not stop those that are for long.
+// newBudget returns one as after a quiet time.
+func newBudget(now vrrp.Instant) budget {
+	return budget{paid: now.Add(-readBurst * readCost), woken: now.Add(-wakeBurst * wakeEvery)}
+}
+
+// spend pays for a read of n datagrams. A debt is kept small: reads that are not held
+// back by it (Drain's) must not stop those that are for long.
 func (b *budget) spend(n int, now vrrp.Instant) {
 	b.paid = max(b.paid, now.Add(-readBurst*readCost)).Add(time.Duration(n) * readCost)
 	b.paid = min(b.paid, now.Add(restAfter))
+	if n > 0 && n < batchSize {
+		b.woken = max(b.woken, now.Add(-wakeBurst*wakeEvery)).Add(wakeEvery)
+		b.woken = min(b.woken, now.Add(wakeEvery))
+	}
 }
 
-// rest returns how long to stop reading, 0 while the budget is not overspent.
-func (b *budget) rest(now vrrp.Instant) time.Duration {
-	if b.paid <= now {
-		return 0
+// rest returns how long to stop reading after a read of n datagrams, 0 while the budget
+// is not overspent. Who has read a whole batch is awake and has more to read.
+func (b *budget) rest(n int, now vrrp.Instant) time.Duration {
+	if b.paid > now {
+		return b.paid.Sub(now) + restAfter
 	}
-	return b.paid.Sub(now) + restAfter
+	if n < batchSize && b.woken > now {
+		return b.woken.Sub(now)
+	}
+	return 0
 }

@@ -40,6 +40,7 @@ type Receiver struct {
 	clock func() vrrp.Instant
 	file  *os.File
 	conn  syscall.RawConn
+	bell  *bell
 
 	filtering sync.Mutex // keeps the filter in step with the handlers
 	handlers  [256]atomic.Pointer[Handler]
@@ -50,7 +51,11 @@ type Receiver struct {
 	empty    vrrp.Instant // when the socket was last known to be empty
 	budget   budget
 
-	drain func(fd uintptr) // drainSocket, made once: Drain leaves no garbage
+	got    int // what readSocket came to
+	failed error
+
+	// drainSocket and readSocket, made once: they leave no garbage.
+	drain, once func(fd uintptr)
 
 	received, deferred, truncated atomic.Uint64
 }
@@ -60,7 +65,7 @@ type Stats struct {
 	Received  uint64 // handed to a handler
 	Dropped   uint64 // dropped by the kernel: the queue was full or an IPv6 checksum wrong
 	Truncated uint64 // dropped because longer than any VRRP packet
-	Deferred  uint64 // pauses of Run because it had read more than its budget
+	Deferred  uint64 // pauses of Run that its budget asked for
 }
 
 // NewReceiver opens the socket of a Receiver and joins the multicast group. It
@@ -74,6 +79,7 @@ func NewReceiver(ifi *net.Interface, f vrrp.Family, clock func() vrrp.Instant) (
 		batch: newBatch(),
 		empty: clock(),
 	}
+	r.budget = newBudget(r.empty)
 	fd, err := openSocket(ifi, f, receiverOptions(f))
 	if err != nil {
 		return nil, r.wrap(err)
@@ -86,12 +92,20 @@ func NewReceiver(ifi *net.Interface, f vrrp.Family, clock func() vrrp.Instant) (
 		unix.Close(fd)
 		return nil, r.wrap(err)
 	}
-	r.file = os.NewFile(uintptr(fd), "vrrp:"+ifi.Name)
-	if r.conn, err = r.file.SyscallConn(); err != nil {
-		r.file.Close()
+	// Each read says MSG_DONTWAIT; a socket that never blocks the runtime would poll.
+	if err := unix.SetNonblock(fd, false); err != nil {
+		unix.Close(fd)
+		return nil, r.wrap(fmt.Errorf("set the socket to blocking: %w", err))
+	}
+	if r.bell, err = newBell(fd); err != nil {
+		unix.Close(fd)
 		return nil, r.wrap(err)
 	}
-	r.drain = r.drainSocket
+	r.file = os.NewFile(uintptr(fd), "vrrp:"+ifi.Name)
+	if r.conn, err = r.file.SyscallConn(); err != nil {
+		return nil, r.wrap(errors.Join(err, r.Close()))
+	}
+	r.drain, r.once = r.drainSocket, r.readSocket
 	r.Drain() // what slipped in before there was a filter
 	return r, nil
 }
@@ -132,15 +146,15 @@ func (r *Receiver) Handle(vrid uint8, h Handler) error {
 // is gone the error wraps unix.ENODEV; a new one needs a new Receiver. Run must
 // not be called twice.
 func (r *Receiver) Run(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { r.file.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { r.bell.setDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
-		err := r.file.SetReadDeadline(time.Now().Add(interfaceCheck))
+		err := r.bell.setDeadline(time.Now().Add(interfaceCheck))
 		if ctx.Err() != nil { // looked at after the deadline was set, which may have undone stop's
 			return nil
 		}
 		if err == nil {
-			err = r.readUntilDeadline()
+			err = r.readUntilDeadline(ctx)
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -154,30 +168,37 @@ func (r *Receiver) Run(ctx context.Context) error {
 	}
 }
 
-// readUntilDeadline never returns nil.
-func (r *Receiver) readUntilDeadline() error {
-	var failed error
-	var rest time.Duration
-	read := func(fd uintptr) bool {
-		r.reading.Lock()
-		defer r.reading.Unlock()
-		n, err := r.receive(int(fd))
-		failed, rest = err, r.budget.rest(r.clock())
-		return n > 0 || err != nil
-	}
-	for {
-		if err := r.conn.Read(read); err != nil {
+// readUntilDeadline returns nil only when ctx is done. While there is something to read
+// it looks at no deadline: then the interface is there.
+func (r *Receiver) readUntilDeadline(ctx context.Context) error {
+	for ctx.Err() == nil {
+		n, rest, err := r.read()
+		switch {
+		case err != nil:
 			return err
-		}
-		if failed != nil {
-			return failed
-		}
-		if rest > 0 {
+		case rest > 0:
 			r.deferred.Add(1)
 			time.Sleep(rest)
+		case n < batchSize:
+			if err := r.bell.wait(); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
+
+// read reads and delivers one batch, and returns its size and how long to rest after it.
+func (r *Receiver) read() (n int, rest time.Duration, err error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	if err := r.conn.Control(r.once); err != nil {
+		return 0, 0, err
+	}
+	return r.got, r.budget.rest(r.got, r.clock()), r.failed
+}
+
+func (r *Receiver) readSocket(fd uintptr) { r.got, r.failed = r.receive(int(fd)) }
 
 // checkInterface asks for the name of the device that the socket is bound to.
 func (r *Receiver) checkInterface(fd int) error {
@@ -325,7 +346,7 @@ func (r *Receiver) wrap(err error) error {
 
 // Close closes the socket; if Run is running, it returns an error.
 func (r *Receiver) Close() error {
-	if err := r.file.Close(); err != nil {
+	if err := errors.Join(r.bell.close(), r.file.Close()); err != nil {
 		return fmt.Errorf("close VRRP socket on %s: %w", r.name, err)
 	}
 	return nil

@@ -1,0 +1,158 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errAny stands for any error.
+var errAny = errors.New("an error")
+
+func TestBell(t *testing.T) {
+	type step struct {
+		do   string // send, read, wait, close
+		want error  // of a wait
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+	}{
+		{"nothing comes", []step{{"wait", os.ErrDeadlineExceeded}}},
+		{"something is there", []step{{"send", nil}, {"wait", nil}}},
+		{"it has been read", []step{{"send", nil}, {"wait", nil}, {"read", nil}, {"wait", os.ErrDeadlineExceeded}}},
+		{"it was read before", []step{{"send", nil}, {"read", nil}, {"wait", os.ErrDeadlineExceeded}}},
+		{"it has not been read", []step{{"send", nil}, {"wait", nil}, {"wait", nil}}},
+		{"one of two is left", []step{{"send", nil}, {"send", nil}, {"wait", nil}, {"read", nil}, {"wait", nil}}},
+		{"the next one", []step{{"send", nil}, {"wait", nil}, {"read", nil}, {"send", nil}, {"wait", nil}}},
+		{"after a deadline", []step{{"wait", os.ErrDeadlineExceeded}, {"send", nil}, {"wait", nil}}},
+		{"it is closed", []step{{"send", nil}, {"close", nil}, {"wait", errAny}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, near, far := hung(t)
+			for i, s := range tt.steps {
+				switch s.do {
+				case "send":
+					datagram(t, far)
+				case "read":
+					if _, err := unix.Read(near, make([]byte, 1)); err != nil {
+						t.Fatal(err)
+					}
+				case "close":
+					if err := b.close(); err != nil {
+						t.Fatal(err)
+					}
+				case "wait":
+					by := time.Now().Add(10 * time.Second)
+					if s.want != nil {
+						by = time.Now().Add(time.Millisecond)
+					}
+					b.setDeadline(by) // fails where it is closed
+					if err := b.wait(); !is(err, s.want) {
+						t.Fatalf("wait, step %d: %v, want %v", i, err, s.want)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestBellRingsForOneThatWaits(t *testing.T) {
+	for name, end := range map[string]struct {
+		by   func(b *bell, far int) error
+		want error
+	}{
+		"a datagram": {func(_ *bell, far int) error { return unix.Send(far, []byte{1}, 0) }, nil},
+		"a deadline": {func(b *bell, _ int) error { return b.setDeadline(time.Unix(1, 0)) }, os.ErrDeadlineExceeded},
+		"close":      {func(b *bell, _ int) error { return b.close() }, errAny},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, far := hung(t)
+			waited := make(chan error)
+			go func() { waited <- b.wait() }()
+			select {
+			case err := <-waited:
+				t.Fatalf("it does not wait: %v", err)
+			case <-time.After(10 * time.Millisecond):
+			}
+			if err := end.by(b, far); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-waited; !is(err, end.want) {
+				t.Errorf("%v, want %v", err, end.want)
+			}
+		})
+	}
+}
+
+// While nobody waits, what arrives wakes nobody: that is what a bell is for.
+func TestBellIsSilent(t *testing.T) {
+	b, near, far := hung(t)
+	datagram(t, far)
+	if err := b.wait(); err != nil {
+		t.Fatal(err)
+	}
+	rings := func() (ready bool) {
+		t.Helper()
+		fds := []unix.PollFd{{Fd: int32(b.file.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+	for range 3 {
+		datagram(t, far)
+		if rings() {
+			t.Fatal("it rings while nobody waits")
+		}
+	}
+	for range 4 {
+		if _, err := unix.Read(near, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	datagram(t, far)
+	if rings() {
+		t.Fatal("it rings while nobody waits")
+	}
+	if err := b.wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func is(err, want error) bool {
+	if want == errAny {
+		return err != nil
+	}
+	return errors.Is(err, want)
+}
+
+// hung returns a bell on one end of a pair of sockets.
+func hung(t *testing.T) (b *bell, near, far int) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err = newBell(pair[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		b.close() // may be closed
+		unix.Close(pair[0])
+		unix.Close(pair[1])
+	})
+	return b, pair[0], pair[1]
+}
+
+func datagram(t *testing.T, far int) {
+	t.Helper()
+	if err := unix.Send(far, []byte{1}, 0); err != nil {
+		t.Fatal(err)
+	}
+}
