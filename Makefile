@@ -92,10 +92,17 @@ interop: modules ## run against keepalived and FRR (make deps installs them)
 
 # Machines need root, and a root file system that is made outside, once.
 .PHONY: e2e
-e2e: modules package ## install the package on three booted machines, and break them (as root)
+e2e: machines ## install the package on three booted machines, and break them (as root)
+	@$(MAKE) booted
+
+.PHONY: machines
+machines: modules package
 	@.ci/deps check e2e
 	test/machine/mkroot bin/e2e/root.tar
 	go run ./packaging/build -arch amd64 -format deb -version 99.0.0 -out bin/e2e/later
+
+.PHONY: booted
+booted:
 	$(CONTAIN) go test -count=1 $(TESTFLAGS) ./test/machine
 	$(CONTAIN) go test -count=1 -timeout=30m $(TESTFLAGS) ./test/e2e $(if $(RECORD),-args -record)
 
