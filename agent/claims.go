@@ -31,7 +31,7 @@ func (r *router) othersClaim(h vip.Heard) {
 	r.call(func() {
 		// The successor's advertisement came before its announcement, but perhaps
 		// by the other socket: without it this would look like a theft.
-		r.readAll()
+		r.readAll(r.clock.now())
 		if r.machine.State() != vrrp.Active {
 			r.step(vrrp.SuccessorAnnounced())
 			return

@@ -48,7 +48,7 @@ type network struct {
 	sendFail error
 	waiting  []vrrp.Advert // in the socket
 	deliver  func(vrrp.Advert)
-	drains   int
+	empty    vrrp.Instant // when the socket was last found so
 	hushed   int
 }
 
@@ -96,12 +96,29 @@ func (n *network) fail(err error) {
 	n.sendFail = err
 }
 
-// drain hands on what waits in the socket.
-func (n *network) drain(vrrp.Instant) {
+// wasEmpty says when the socket was last found empty.
+func (n *network) wasEmpty(at vrrp.Instant) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.empty = at
+}
+
+// queue puts an advertisement in the socket.
+func (n *network) queue(a vrrp.Advert) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting = append(n.waiting, a)
+}
+
+// drain hands on what waits in the socket, unless that was found empty since then.
+func (n *network) drain(since vrrp.Instant) {
+	n.mu.Lock()
+	if n.empty >= since {
+		n.mu.Unlock()
+		return
+	}
 	waiting := n.waiting
 	n.waiting = nil
-	n.drains++
 	n.mu.Unlock()
 	for _, a := range waiting {
 		n.deliver(a)

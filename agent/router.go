@@ -23,7 +23,7 @@ const (
 	// meanwhile: a stalled Active has to learn of its successor, not fight it.
 	overslept = 5 * time.Millisecond
 	// recently is how long ago another router of the segment may have found nothing in
-	// the socket that they share, so that this one need not look.
+	// the socket that they share, so that this one, which is late, need not look.
 	recently = time.Millisecond
 	// claimRetry is how long a claim that failed waits for the next try.
 	claimRetry = time.Second
@@ -203,16 +203,16 @@ func (r *router) until(deadline vrrp.Instant) time.Duration {
 func (r *router) catchUp(deadline vrrp.Instant) {
 	late := r.clock.now().Sub(deadline)
 	if late > overslept || late >= 0 && r.machine.State() == vrrp.Backup {
-		r.readAll()
+		r.readAll(max(deadline, r.clock.now().Add(-recently)))
 	}
 }
 
-// readAll steps every advertisement that has arrived.
-func (r *router) readAll() {
+// readAll steps every advertisement that had arrived at that time, or before.
+func (r *router) readAll(by vrrp.Instant) {
 	if r.link == nil {
 		return
 	}
-	r.link.drain(r.clock.now().Add(-recently))
+	r.link.drain(by)
 	for range len(r.adverts) {
 		r.step(vrrp.Received(<-r.adverts))
 	}

@@ -114,6 +114,30 @@ func stalledBackup(t *testing.T, stall, every time.Duration, put func(*rig, []vr
 	}
 }
 
+// One that arrived just before the timer is read although the socket was found empty a
+// moment before that: in a flood nobody reads it sooner.
+func TestC31AdvertJustBeforeTimer(t *testing.T) {
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			g := newRig(t, vipConfig(), nil)
+			g.connect()
+			g.ready()
+			g.hear(peer, 250)
+			deadline := make(chan vrrp.Instant, 1)
+			g.call(func() { deadline <- g.machine.Deadline() })
+			left := (<-deadline).Sub(g.clock.now())
+			g.pass(left - 500*time.Microsecond)
+			g.net.wasEmpty(g.clock.now())
+			g.pass(400 * time.Microsecond)
+			g.net.queue(vrrp.Advert{Src: peer, Priority: 250, At: g.clock.now()})
+			g.pass(time.Millisecond)
+			if v := g.snapshot(); v.state != vrrp.Backup {
+				t.Errorf("%v (%s): took over from a peer that is there", v.state, v.cause)
+			}
+		})
+	}
+}
+
 // Two advertisements that wait together are stepped in the order of their arrival:
 // a departure that follows an advertisement must not be undone by it.
 func TestRouterKeepsOrder(t *testing.T) {
@@ -508,7 +532,9 @@ func TestC64SuccessorHeardFirst(t *testing.T) {
 		g.active()
 		g.pass(time.Second)
 		g.net.took()
-		g.net.waiting = []vrrp.Advert{{Src: peer, Priority: 250, At: g.clock.now()}}
+		g.net.wasEmpty(g.clock.now())
+		g.pass(100 * time.Microsecond)
+		g.net.queue(vrrp.Advert{Src: peer, Priority: 250, At: g.clock.now()})
 		g.othersClaim(thief)
 		synctest.Wait()
 		if v := g.snapshot(); v.state != vrrp.Backup || v.holding {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -18,11 +19,17 @@ type bell struct {
 	conn   syscall.RawConn
 	socket int
 
-	// arm and rung as functions, made once: a wait leaves no garbage.
-	arming  func(fd uintptr)
-	ringing func(fd uintptr) bool
-	failed  error // of either
+	// arm, silence and rung as functions, made once: a wait leaves no garbage.
+	arming, silencing func(fd uintptr)
+	ringing           func(fd uintptr) bool
+	failed            error // of any
 }
+
+// The events that a bell watches for; the kernel adds errors to each.
+const (
+	silent = unix.EPOLLONESHOT
+	armed  = silent | unix.EPOLLIN
+)
 
 // newBell hangs a bell on a socket, which outlives it.
 func newBell(socket int) (*bell, error) {
@@ -35,7 +42,7 @@ func newBell(socket int) (*bell, error) {
 		return nil, err
 	}
 	b := &bell{file: os.NewFile(uintptr(fd), "epoll"), socket: socket}
-	b.arming, b.ringing = b.arm, b.rung
+	b.arming, b.silencing, b.ringing = b.arm, b.silence, b.rung
 	if b.conn, err = b.file.SyscallConn(); err != nil {
 		b.file.Close()
 		return nil, fmt.Errorf("reach the epoll instance: %w", err)
@@ -47,8 +54,7 @@ func hang(fd, socket int) error {
 	if err := unix.SetNonblock(fd, true); err != nil { // the runtime polls no others
 		return fmt.Errorf("set the epoll instance to non-blocking: %w", err)
 	}
-	// It is silent until it is armed.
-	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, socket, &unix.EpollEvent{Events: unix.EPOLLONESHOT}); err != nil {
+	if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, socket, &unix.EpollEvent{Events: silent}); err != nil {
 		return fmt.Errorf("add the socket to the epoll instance: %w", err)
 	}
 	return nil
@@ -65,7 +71,7 @@ func (b *bell) wait() error {
 		return fmt.Errorf("arm the epoll instance: %w", b.failed)
 	}
 	if err := b.conn.Read(b.ringing); err != nil {
-		return err
+		return errors.Join(err, b.conn.Control(b.silencing)) // nobody waits any more
 	}
 	if b.failed != nil {
 		return fmt.Errorf("poll the epoll instance: %w", b.failed)
@@ -73,16 +79,25 @@ func (b *bell) wait() error {
 	return nil
 }
 
-func (b *bell) arm(fd uintptr) {
-	b.failed = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, b.socket, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT})
+func (b *bell) arm(fd uintptr) { b.change(fd, armed) }
+
+func (b *bell) silence(fd uintptr) { b.change(fd, silent) }
+
+func (b *bell) change(fd uintptr, events uint32) {
+	b.failed = unix.EpollCtl(int(fd), unix.EPOLL_CTL_MOD, b.socket, &unix.EpollEvent{Events: events})
 }
 
 // rung also returns true where it failed.
 func (b *bell) rung(fd uintptr) bool {
 	var events [1]unix.EpollEvent
-	n, err := unix.EpollWait(int(fd), events[:], 0)
-	b.failed = err
-	return n > 0 || err != nil
+	for {
+		n, err := unix.EpollWait(int(fd), events[:], 0)
+		if err == unix.EINTR {
+			continue
+		}
+		b.failed = err
+		return n > 0 || err != nil
+	}
 }
 
 // setDeadline bounds a wait, also one that has begun.

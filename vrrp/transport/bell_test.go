@@ -90,37 +90,65 @@ func TestBellRingsForOneThatWaits(t *testing.T) {
 
 // While nobody waits, what arrives wakes nobody: that is what a bell is for.
 func TestBellIsSilent(t *testing.T) {
-	b, near, far := hung(t)
-	datagram(t, far)
-	if err := b.wait(); err != nil {
-		t.Fatal(err)
+	for name, before := range map[string]func(*testing.T, *bell, int){
+		"before a wait": func(*testing.T, *bell, int) {},
+		"after a wait": func(t *testing.T, b *bell, far int) {
+			datagram(t, far)
+			waits(t, b, nil)
+		},
+		"after a wait that ended by its deadline": func(t *testing.T, b *bell, _ int) {
+			b.setDeadline(time.Now().Add(time.Millisecond))
+			waits(t, b, os.ErrDeadlineExceeded)
+			b.setDeadline(time.Time{})
+		},
+		"after a deadline, with something to read": func(t *testing.T, b *bell, far int) {
+			datagram(t, far)
+			b.setDeadline(time.Unix(1, 0))
+			waits(t, b, os.ErrDeadlineExceeded)
+			b.setDeadline(time.Time{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, near, far := hung(t)
+			before(t, b, far)
+			silent := func() {
+				t.Helper()
+				if ready(t, int(b.file.Fd())) {
+					t.Fatal("it rings while nobody waits")
+				}
+			}
+			silent()
+			for range 3 {
+				datagram(t, far)
+				silent()
+			}
+			for err := error(nil); err == nil; _, _, err = unix.Recvfrom(near, make([]byte, 1), unix.MSG_DONTWAIT) {
+			}
+			datagram(t, far)
+			silent()
+			waits(t, b, nil)
+		})
 	}
-	rings := func() (ready bool) {
-		t.Helper()
-		fds := []unix.PollFd{{Fd: int32(b.file.Fd()), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
+}
+
+func ready(t *testing.T, fd int) bool {
+	t.Helper()
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		if err == unix.EINTR {
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n > 0
 	}
-	for range 3 {
-		datagram(t, far)
-		if rings() {
-			t.Fatal("it rings while nobody waits")
-		}
-	}
-	for range 4 {
-		if _, err := unix.Read(near, make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	datagram(t, far)
-	if rings() {
-		t.Fatal("it rings while nobody waits")
-	}
-	if err := b.wait(); err != nil {
-		t.Fatal(err)
+}
+
+func waits(t *testing.T, b *bell, want error) {
+	t.Helper()
+	if err := b.wait(); !is(err, want) {
+		t.Fatalf("wait: %v, want %v", err, want)
 	}
 }
 

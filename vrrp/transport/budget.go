@@ -22,8 +22,9 @@ const (
 
 	// wakeEvery is how often Run wakes up at most for what it finds the socket to
 	// hold less than a batch of: a wake-up costs as much as many datagrams do. It
-	// must be short beside the least advertisement interval; how late a datagram is
-	// read changes nothing, for the kernel says when it arrived.
+	// must be short beside the least advertisement interval: an answer may come so
+	// much later. Nothing else does, for the kernel says when a datagram arrived, and
+	// who is about to act on a timer reads first.
 	wakeEvery = 2 * time.Millisecond
 	// wakeBurst is how often it may wake up at once after a quiet time: all that
 	// comes in a cluster of some routers is read when it arrives.

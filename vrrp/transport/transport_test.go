@@ -517,8 +517,9 @@ func TestC55Flood(t *testing.T) {
 	if got > most {
 		t.Errorf("read %d, the budget is %d", got, most)
 	}
-	if sent > 2*most && (stats.Deferred == 0 || stats.Dropped == 0) {
-		t.Errorf("a flood that was not held back: %+v", stats)
+	// Each pause is of some 2 ms, or longer where the machine is busy.
+	if pauses := uint64(took / wakeEvery); stats.Deferred == 0 || stats.Deferred > pauses+wakeBurst {
+		t.Errorf("%d pauses, want at most %d: %+v", stats.Deferred, pauses+wakeBurst, stats)
 	}
 }
 
