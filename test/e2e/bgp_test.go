@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/vipd/vipd/test/client/probe"
 	"github.com/vipd/vipd/test/cluster"
@@ -67,22 +70,22 @@ func TestBGP(t *testing.T) {
 		s.judge(t, p, 2*inFlight)
 	})
 	t.Run("restart", func(t *testing.T) {
-		p := s.client(t)
+		judge := s.still(t)
 		began := time.Now()
 		for _, n := range s.nodes {
 			s.on(n, "systemctl", "restart", "vipd.service")
 		}
 		s.awaitRestarted(began)
-		s.judge(t, p, 0)
+		judge()
 	})
 	t.Run("the same package once more", func(t *testing.T) {
-		p := s.client(t)
+		judge := s.still(t)
 		began := time.Now()
 		for _, n := range s.nodes {
 			s.admin(n, "sudo apt-get install -y --reinstall ./vipd.deb")
 		}
 		s.awaitRestarted(began)
-		s.judge(t, p, 0)
+		judge()
 	})
 	t.Run("restart, with BFD", func(t *testing.T) {
 		for _, n := range s.nodes {
@@ -90,14 +93,14 @@ func TestBGP(t *testing.T) {
 		}
 		s.leads(s.nodes...)
 		s.awaitBFD()
-		p := s.client(t)
+		judge := s.still(t)
 		began := time.Now()
 		for _, n := range s.nodes {
 			s.on(n, "systemctl", "restart", "vipd.service")
 		}
 		s.awaitRestarted(began)
 		s.awaitBFD()
-		s.judge(t, p, 0)
+		judge()
 	})
 	t.Run("agent killed", func(t *testing.T) {
 		s.on(first, "systemctl", "kill", "--signal=KILL", "vipd.service")
@@ -229,10 +232,60 @@ const (
 	movesSeen  = 2     // clients that see a move
 )
 
-// client starts a client that asks the VIP all the time, and sees no move.
-func (s *bgpSite) client(t *testing.T) *probe.Process {
+// patientTimeout is longer than the second after which the kernel sends a lost SYN again.
+const patientTimeout = 3500 * time.Millisecond
+
+// still starts a client that asks the VIP all the time, and watches what leads it there:
+// judge wants no connection to have failed, and neither the route nor an address of the VIP
+// to have come or gone, however shortly.
+func (s *bgpSite) still(t *testing.T) (judge func()) {
 	t.Helper()
-	return s.clientFrom(t, firstPort+movesSeen*portsMoved, 65535)
+	var mu sync.Mutex
+	var there int
+	var changes []string
+	changed := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		changes = append(changes, what)
+	}
+	var ports []*lab.Node
+	for _, n := range s.nodes {
+		ports = append(ports, n.port)
+	}
+	addrs, err := lab.WatchAddrs(ports, func(a lab.Sighting) {
+		switch {
+		case a.Addr != routed:
+		case a.There && there < len(s.nodes): // is there already; calls come one at a time
+			there++
+		default:
+			changed(a.String())
+		}
+	})
+	must(t, err)
+	routes, done, ended := make(chan netlink.RouteUpdate, 64), make(chan struct{}), make(chan struct{})
+	must(t, s.site.client.Do(func() error { return netlink.RouteSubscribe(routes, done) }))
+	go func() {
+		defer close(ended)
+		for u := range routes {
+			if u.Dst != nil && u.Dst.IP.Equal(routed.AsSlice()) {
+				changed(fmt.Sprintf("the route is %v", u.Route))
+			}
+		}
+	}()
+	p := s.clientFrom(t, firstPort+movesSeen*portsMoved, 65535, patientTimeout)
+	return func() {
+		t.Helper()
+		<-time.After(patientTimeout - clientTimeout) // what has begun comes to its end
+		s.judge(t, p, 0)
+		close(done)
+		<-ended
+		must(t, addrs.Close())
+		mu.Lock()
+		defer mu.Unlock()
+		if len(changes) > 0 || there != len(s.nodes) {
+			t.Errorf("%d servers had the address; changed: %q", there, changes)
+		}
+	}
 }
 
 // clientOfMove starts a client that asks the VIP all the time.
@@ -243,16 +296,16 @@ func (s *bgpSite) clientOfMove(t *testing.T) *probe.Process {
 	}
 	first := firstPort + s.moved*portsMoved
 	s.moved++
-	return s.clientFrom(t, first, first+portsMoved-1)
+	return s.clientFrom(t, first, first+portsMoved-1, clientTimeout)
 }
 
-func (s *bgpSite) clientFrom(t *testing.T, first, last int) *probe.Process {
+func (s *bgpSite) clientFrom(t *testing.T, first, last int, timeout time.Duration) *probe.Process {
 	t.Helper()
 	_, err := s.site.client.Run("sysctl", "-qw", fmt.Sprintf("net.ipv4.ip_local_port_range=%d %d", first, last))
 	must(t, err)
 	p, err := probe.Start(t.Context(), s.site.client, s.bin.Client, probe.Config{
 		Address: netip.AddrPortFrom(routed, 6443).String(), ServerName: cluster.VIP4.String(), // which the certificate names
-		CAFile: filepath.Join(s.path("ca"), "server-ca.crt"), Interval: clientInterval, DialTimeout: clientTimeout, Timeout: clientTimeout,
+		CAFile: filepath.Join(s.path("ca"), "server-ca.crt"), Interval: clientInterval, DialTimeout: timeout, Timeout: timeout,
 	})
 	must(t, err)
 	must(t, p.Await(t.Context(), ""))
