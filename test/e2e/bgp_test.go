@@ -25,7 +25,8 @@ import (
 var routed = netip.MustParseAddr("203.0.113.100")
 
 // inFlight is how many handshakes may be under way at a change of routes, which then go to
-// another server than they began with.
+// another server than they began with; where the machine is busy, as many more as begin
+// while the client stands still.
 const inFlight = 6
 
 // bgpSite is a site whose gateway, which is the client too, is a router that speaks BGP.
@@ -67,7 +68,7 @@ func TestBGP(t *testing.T) {
 		s.leads(others...)
 		s.on(first, "vipd", "resume")
 		s.leads(s.nodes...)
-		s.judge(t, p, 2*inFlight)
+		s.judge(t, p, 2)
 	})
 	t.Run("restart", func(t *testing.T) {
 		judge := s.still(t)
@@ -111,7 +112,7 @@ func TestBGP(t *testing.T) {
 		p := s.clientOfMove(t)
 		s.on(first, "systemctl", "stop", "k3s.service")
 		s.leads(others...)
-		s.judge(t, p, inFlight)
+		s.judge(t, p, 1)
 		s.on(first, "systemctl", "start", "k3s.service")
 		s.leads(s.nodes...)
 	})
@@ -312,14 +313,15 @@ func (s *bgpSite) clientFrom(t *testing.T, first, last int, timeout time.Duratio
 	return p
 }
 
-// judge wants no connection to have failed, and at most so many to have been reset in flight.
-func (s *bgpSite) judge(t *testing.T, p *probe.Process, resets int) {
+// judge wants no connection to have failed, and of resets no more than were in flight when
+// the routes changed, so many times.
+func (s *bgpSite) judge(t *testing.T, p *probe.Process, moves int) {
 	t.Helper()
 	<-time.After(aftermath) // what has begun comes to its end
 	r, err := p.Stop()
 	must(t, err)
 	t.Logf("the client saw %v, longest gap %v, nodes %v", r.Outcomes, r.LongestGap.Length(), r.Nodes)
-	if r.Failed > 0 || len(r.Failures) > resets {
+	if r.Failed > 0 || len(r.Failures) > moves*(inFlight+int(r.Noise/clientInterval)) {
 		t.Errorf("failed: %+v", r.Failures)
 	}
 }
