@@ -214,6 +214,13 @@ func (g *rig) pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// backup makes the router a Backup of peer.
+func (g *rig) backup() {
+	g.connect()
+	g.ready()
+	g.hear(peer, 250)
+}
+
 // active makes the router Active by silence, and forgets what that took.
 func (g *rig) active() {
 	g.t.Helper()

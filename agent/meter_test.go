@@ -14,9 +14,7 @@ import (
 func TestMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, vipConfig(), nil)
-		g.connect()
-		g.ready()
-		g.hear(peer, 250)
+		g.backup()
 		g.pass(4 * interval) // 3 intervals, and Skew_Time
 		if s := g.snapshot().state; s != vrrp.Active {
 			t.Fatalf("%v", s)

@@ -94,9 +94,7 @@ func TestC31QueuedAdvertBeforeTimer(t *testing.T) {
 
 func stalledBackup(t *testing.T, stall, every time.Duration, put func(*rig, []vrrp.Advert)) {
 	g := newRig(t, vipConfig(), nil)
-	g.connect()
-	g.ready()
-	g.hear(peer, 250)
+	g.backup()
 	gate := make(chan struct{})
 	g.call(func() { <-gate })
 	synctest.Wait()
@@ -120,9 +118,7 @@ func TestC31AdvertJustBeforeTimer(t *testing.T) {
 	for range 10 {
 		synctest.Test(t, func(t *testing.T) {
 			g := newRig(t, vipConfig(), nil)
-			g.connect()
-			g.ready()
-			g.hear(peer, 250)
+			g.backup()
 			deadline := make(chan vrrp.Instant, 1)
 			g.call(func() { deadline <- g.machine.Deadline() })
 			left := (<-deadline).Sub(g.clock.now())
@@ -144,9 +140,7 @@ func TestRouterKeepsOrder(t *testing.T) {
 	for range 10 {
 		synctest.Test(t, func(t *testing.T) {
 			g := newRig(t, vipConfig(), nil)
-			g.connect()
-			g.ready()
-			g.hear(peer, 250)
+			g.backup()
 			g.pass(100 * time.Millisecond)
 			gate := make(chan struct{})
 			g.call(func() { <-gate })

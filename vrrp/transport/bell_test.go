@@ -33,7 +33,7 @@ func TestBell(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, near, far := hung(t)
-			for i, s := range tt.steps {
+			for _, s := range tt.steps {
 				switch s.do {
 				case "send":
 					datagram(t, far)
@@ -51,9 +51,7 @@ func TestBell(t *testing.T) {
 						by = time.Now().Add(time.Millisecond)
 					}
 					b.setDeadline(by) // fails where it is closed
-					if err := b.wait(); !is(err, s.want) {
-						t.Fatalf("wait, step %d: %v, want %v", i, err, s.want)
-					}
+					waits(t, b, s.want)
 				}
 			}
 		})

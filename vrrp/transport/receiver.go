@@ -92,11 +92,6 @@ func NewReceiver(ifi *net.Interface, f vrrp.Family, clock func() vrrp.Instant) (
 		unix.Close(fd)
 		return nil, r.wrap(err)
 	}
-	// Each read says MSG_DONTWAIT; a socket that never blocks the runtime would poll.
-	if err := unix.SetNonblock(fd, false); err != nil {
-		unix.Close(fd)
-		return nil, r.wrap(fmt.Errorf("set the socket to blocking: %w", err))
-	}
 	if r.bell, err = newBell(fd); err != nil {
 		unix.Close(fd)
 		return nil, r.wrap(err)

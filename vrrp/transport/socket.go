@@ -63,14 +63,15 @@ func senderOptions(f vrrp.Family) []option {
 	}
 }
 
-// openSocket opens a raw VRRP socket that is bound to the interface, does not
-// block, and hears nothing until another filter is attached.
+// openSocket opens a raw VRRP socket that is bound to the interface, and hears nothing
+// until another filter is attached. Each call says MSG_DONTWAIT: a socket that never
+// blocks would be polled by the runtime (see bell).
 func openSocket(ifi *net.Interface, f vrrp.Family, opts []option) (int, error) {
 	domain := unix.AF_INET
 	if f == vrrp.IPv6 {
 		domain = unix.AF_INET6
 	}
-	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, vrrp.Protocol)
+	fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, vrrp.Protocol)
 	switch {
 	case errors.Is(err, unix.EPERM):
 		return -1, fmt.Errorf("open raw socket: %w: run as root or with CAP_NET_RAW", err)
