@@ -44,14 +44,13 @@ func (hostWire) Listen(ctx context.Context, links []Link, d time.Duration) ([]Fr
 		errs   []error
 		all    sync.WaitGroup
 	)
-	until := time.Now().Add(d)
 	for _, l := range links {
 		for _, f := range []vrrp.Family{vrrp.IPv4, vrrp.IPv6} {
 			if f == vrrp.IPv6 && !l.speaksIPv6() {
 				continue
 			}
 			all.Go(func() {
-				got, err := listenOn(ctx, l, f, until)
+				got, err := listenOn(ctx, l, f, d)
 				mu.Lock()
 				defer mu.Unlock()
 				frames = append(frames, got...)
@@ -79,7 +78,8 @@ const (
 	maxFrameLen   = 9216
 )
 
-func listenOn(ctx context.Context, l Link, f vrrp.Family, until time.Time) ([]Frame, error) {
+// listenOn listens for d from when it can hear, or it would miss who advertises each d.
+func listenOn(ctx context.Context, l Link, f vrrp.Family, d time.Duration) ([]Frame, error) {
 	ifi := l.netInterface()
 	member, err := join(ifi, f)
 	if err != nil {
@@ -99,7 +99,7 @@ func listenOn(ctx context.Context, l Link, f vrrp.Family, until time.Time) ([]Fr
 		return nil, fmt.Errorf("listen on %s: %w", l.Name, err)
 	}
 	defer conn.Close()
-	if err := conn.SetReadDeadline(until); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()

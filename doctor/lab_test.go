@@ -203,12 +203,12 @@ func (w *ward) doctor(s *cluster.Server, program, config string, args ...string)
 }
 
 // examineWith does so with another configuration.
-func (w *ward) examineWith(s *cluster.Server, config string) doctor.Report {
+func (w *ward) examineWith(s *cluster.Server, config string, args ...string) doctor.Report {
 	w.t.Helper()
 	w.files++
 	path := filepath.Join(w.t.TempDir(), fmt.Sprintf("%d.toml", w.files))
 	w.must(os.WriteFile(path, []byte(config), 0o644))
-	return w.doctor(s, w.vipd, path, "--listen", "1s")
+	return w.doctor(s, w.vipd, path, append([]string{"--listen", "1s"}, args...)...)
 }
 
 func (w *ward) report(out string, err error) doctor.Report {

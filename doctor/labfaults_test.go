@@ -200,7 +200,8 @@ func conflict(w *ward) {
 
 func version2(w *ward) {
 	w.keepalived(2, 77, 1, netip.MustParseAddr(spare4))
-	w.has("peer-version-2", w.examineWith(w.second(), w.vipOn("eth0", spare4)))
+	// Version 2 advertises each second at most.
+	w.has("peer-version-2", w.examineWith(w.second(), w.vipOn("eth0", spare4), "--listen", "3s"))
 }
 
 func stranger(w *ward) {
@@ -487,7 +488,7 @@ func (w *ward) steal(cpu int, taken, given time.Duration) (stop func()) {
 	}()
 	if err := <-refused; err != nil {
 		cancel()
-		w.t.Skip("this machine refuses real-time scheduling: " + err.Error())
+		lab.Miss(w.t, "real-time scheduling, which this machine refuses: "+err.Error())
 	}
 	return func() {
 		cancel()
