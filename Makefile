@@ -76,7 +76,7 @@ kernel: modules
 
 .PHONY: lint
 lint: ## check the format, and run go vet and staticcheck
-	@unformatted=$$(gofmt -s -l .); [ -z "$$unformatted" ] || { echo "gofmt -s -w these:" $$unformatted; exit 1; }
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -s -l) && [ -z "$$unformatted" ] || { echo "gofmt -s -w these:" $$unformatted; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 
