@@ -55,9 +55,13 @@ func restart(x *trial) error {
 	return x.first().RestartAgent()
 }
 
-// firstIsActive waits until the first server's agent says that it is, for all VIPs.
+// firstIsActive waits until the first server's agent says that it is, for all VIPs. Where
+// anyone may be, a better one may have waited to preempt it, and somebody has to be.
 func firstIsActive(x *trial) error {
 	return x.until("the agent to go on", func() error {
+		if x.anyone {
+			return x.normal(x.ctx)
+		}
 		st, err := x.status(x.ctx, x.first())
 		if err != nil {
 			return err
