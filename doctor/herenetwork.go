@@ -6,12 +6,14 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/vipd/vipd/vip"
 )
 
 type hostNetwork struct{}
 
 func (hostNetwork) Links() ([]Link, error) {
-	list, err := netlink.LinkList()
+	list, err := vip.Dump(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list the interfaces: %w", err)
 	}
@@ -53,7 +55,7 @@ func (hostNetwork) Links() ([]Link, error) {
 const carrier = 1 << 16
 
 func addrsOf(l netlink.Link) ([]netip.Prefix, error) {
-	list, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+	list, err := vip.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of %s: %w", l.Attrs().Name, err)
 	}
@@ -71,7 +73,7 @@ func addrsOf(l netlink.Link) ([]netip.Prefix, error) {
 
 // defaultLinks are the interfaces that IPv4 default routes lead through.
 func defaultLinks() (map[int]bool, error) {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := vip.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list the routes: %w", err)
 	}

@@ -146,7 +146,7 @@ func (m *macvlan) close() error {
 
 // removeMacvlans removes the macvlans that a dead vipd left.
 func removeMacvlans(h *netlink.Handle) (removed []string, err error) {
-	links, err := h.LinkList()
+	links, err := Dump(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}

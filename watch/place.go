@@ -74,7 +74,7 @@ func interfaces(name string, cfg *config.Config) ([]*net.Interface, error) {
 // defaultRoute returns the interface that leads out.
 func defaultRoute() (string, error) {
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := netlink.RouteList(nil, family)
+		routes, err := vip.Dump(func() ([]netlink.Route, error) { return netlink.RouteList(nil, family) })
 		if err != nil {
 			return "", fmt.Errorf("look for the default route: %w", err)
 		}

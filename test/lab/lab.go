@@ -243,6 +243,13 @@ func (n *Node) Addrs() ([]netip.Addr, error) {
 		return nil, fmt.Errorf("%s: find %s: %w", n.Name, Interface, err)
 	}
 	list, err := n.nl.AddrList(link, netlink.FAMILY_ALL)
+	for range 20 { // leases are renewed meanwhile, hundreds at once in some tests
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		list, err = n.nl.AddrList(link, netlink.FAMILY_ALL)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: list addresses: %w", n.Name, err)
 	}
