@@ -183,8 +183,8 @@ type place struct {
 
 func look(h *netlink.Handle, r *rtnl) (state, error) {
 	s := state{links: map[int]linkState{}, addrs: map[place]bool{}}
-	links, err := h.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	links, err := Dump(h.LinkList)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) { // an old kernel may have passed one over, nothing more
 		return s, fmt.Errorf("list links: %w", err)
 	}
 	for _, l := range links {
