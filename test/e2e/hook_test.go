@@ -106,7 +106,7 @@ func runHooks(x *trial) {
 	x.hookProblems(x.first, "the hook /usr/local/bin/fails failed last: exit status 3", "the hook /usr/local/bin/hangs failed last: killed after 2s")
 	x.on(x.first, "sh", "-c", "! pgrep --full --list-full 'sleep 27[1]'")
 	x.logged(second, "hangs", "active", "the hook failed")
-	x.logged(second, "hangs", "backup", "the hook failed")
+	x.logged(second, "hangs", "backup", "the hook failed", "the hook failed") // it started as one, too
 	x.isConfined(third)
 	x.on(x.first, "vipd", "resume")
 	x.on(second, "vipd", "resume")
