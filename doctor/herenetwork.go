@@ -21,6 +21,10 @@ func (hostNetwork) Links() ([]Link, error) {
 	for _, l := range list {
 		names[l.Attrs().Index] = l
 	}
+	addrs, err := addresses()
+	if err != nil {
+		return nil, err
+	}
 	byDefault, err := defaultLinks()
 	if err != nil {
 		return nil, err
@@ -28,14 +32,10 @@ func (hostNetwork) Links() ([]Link, error) {
 	var links []Link
 	for _, l := range list {
 		a := l.Attrs()
-		addrs, err := addrsOf(l)
-		if err != nil {
-			return nil, err
-		}
 		link := Link{
 			Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr, MTU: a.MTU,
 			Up: a.Flags&net.FlagUp != 0, Carrier: a.RawFlags&carrier != 0, Loopback: a.Flags&net.FlagLoopback != 0,
-			Addrs: addrs, Default: byDefault[a.Index],
+			Addrs: addrs[a.Index], Default: byDefault[a.Index],
 		}
 		if link.Kind == "bridge" {
 			link.Bridge = a.Name
@@ -54,19 +54,20 @@ func (hostNetwork) Links() ([]Link, error) {
 // carrier is IFF_LOWER_UP of netdevice(7).
 const carrier = 1 << 16
 
-func addrsOf(l netlink.Link) ([]netip.Prefix, error) {
-	list, err := vip.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(l, netlink.FAMILY_ALL) })
+// addresses are those of all interfaces, by their index.
+func addresses() (map[int][]netip.Prefix, error) {
+	list, err := vip.Dump(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
-		return nil, fmt.Errorf("list the addresses of %s: %w", l.Attrs().Name, err)
+		return nil, fmt.Errorf("list the addresses: %w", err)
 	}
-	var addrs []netip.Prefix
+	addrs := make(map[int][]netip.Prefix)
 	for _, a := range list {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		if !ok {
 			continue
 		}
 		bits, _ := a.Mask.Size()
-		addrs = append(addrs, netip.PrefixFrom(ip.Unmap(), bits))
+		addrs[a.LinkIndex] = append(addrs[a.LinkIndex], netip.PrefixFrom(ip.Unmap(), bits))
 	}
 	return addrs, nil
 }

@@ -242,13 +242,13 @@ func (n *Node) Addrs() ([]netip.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: find %s: %w", n.Name, Interface, err)
 	}
-	list, err := n.nl.AddrList(link, netlink.FAMILY_ALL)
-	for range 20 { // leases are renewed meanwhile, hundreds at once in some tests
+	var list []netlink.Addr
+	for range 20 { // as vip.Dump, whose tests need this room
+		list, err = n.nl.AddrList(link, netlink.FAMILY_ALL)
 		if !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break
 		}
 		time.Sleep(10 * time.Millisecond)
-		list, err = n.nl.AddrList(link, netlink.FAMILY_ALL)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: list addresses: %w", n.Name, err)
