@@ -41,9 +41,7 @@ func TestAPIKilled(t *testing.T) {
 			gone = append(gone, time.Since(began))
 		}, func(x *cluster.Server) error { return x.StartAPI("ready") })
 		t.Logf("%s: the route was gone after %v, in the median %v; the client waited for %v, in the median %v", kind, gone, median(gone), gaps, median(gaps))
-		if m := median(gaps); m > 150*time.Millisecond {
-			t.Errorf("in the median the client waited for %v", m)
-		}
+		atMost(t, "the client's wait, in the median", median(gaps), 150*time.Millisecond)
 	})
 }
 
@@ -69,6 +67,19 @@ func (s *site) failInTurn(fail func(x, next *cluster.Server), back func(x *clust
 
 // beyondNoise is for how long the client had no answer, less what is this host's own doing.
 func beyondNoise(r probe.Report) time.Duration { return max(0, r.LongestGap.Length()-r.Noise) }
+
+// busy is what a busy host may add to any time where the client's own noise does not show it:
+// it is a router, an agent or an API server that the host does not run.
+const busy = 200 * time.Millisecond
+
+// atMost wants a time to be within a limit, on a host that may be busy: docs/bgp.md has what
+// was measured on a quiet one.
+func atMost(t *testing.T, what string, got, limit time.Duration) {
+	t.Helper()
+	if got > limit+busy {
+		t.Errorf("%s took %v, want at most %v, and %v where the host is busy", what, got, limit, limit+busy)
+	}
+}
 
 func median(list []time.Duration) time.Duration {
 	list = slices.Sorted(slices.Values(list))
@@ -109,12 +120,8 @@ func TestAPIKilledAtDefaults(t *testing.T) {
 			}
 		}
 		t.Logf("%s, %s: the route was gone after %v, in the median %v; the client waited for %v, in the median %v", kind, down, gone, median(gone), gaps, median(gaps))
-		if m := median(gaps); m > 150*time.Millisecond {
-			t.Errorf("in the median the client waited for %v", m)
-		}
-		if m := median(gone); m > 150*time.Millisecond {
-			t.Errorf("in the median the route was gone after %v", m)
-		}
+		atMost(t, "the client's wait, in the median", median(gaps), 150*time.Millisecond)
+		atMost(t, "the withdrawal, in the median", median(gone), 150*time.Millisecond)
 	})
 }
 
@@ -146,9 +153,7 @@ func TestGrades(t *testing.T) {
 		must(t, s.Servers[1].SetAPI(t.Context(), "hang"))
 		s.leads(s.Servers[2])
 		wait(t, 300*time.Millisecond)
-		if r := s.report(p); beyondNoise(r) > hangTime {
-			t.Errorf("the API server hung, and the client waited for %v", r.LongestGap.Length())
-		}
+		atMost(t, "the client's wait for a server that hangs", beyondNoise(s.report(p)), hangTime)
 		must(t, s.Servers[2].SetAPI(t.Context(), "hang"))
 		s.leads(s.Servers[0]) // degraded is better than hung
 		must(t, s.Servers[0].SetAPI(t.Context(), "hang"))
@@ -219,9 +224,6 @@ const installs = 70 * time.Millisecond
 // up: FRR's bgpd first asks zebra whether the next hops can be reached. 250 ms were seen.
 const begins = 500 * time.Millisecond
 
-// late is how late a router on a busy host may look at its hold timer: 70 ms were seen.
-const late = 130 * time.Millisecond
-
 // TestNodeDies: the hold time is what a node's death costs.
 func TestNodeDies(t *testing.T) {
 	each(t, func(t *testing.T, kind string) {
@@ -230,9 +232,7 @@ func TestNodeDies(t *testing.T) {
 		must(t, s.Servers[0].Die())
 		s.leads(s.Servers[1])
 		wait(t, 500*time.Millisecond)
-		if r := s.report(p); beyondNoise(r) > 3*time.Second+50*time.Millisecond+installs+late {
-			t.Errorf("the client waited for %v", r.LongestGap.Length())
-		}
+		atMost(t, "the client's wait", beyondNoise(s.report(p)), 3*time.Second+50*time.Millisecond+installs)
 	})
 }
 
@@ -246,9 +246,7 @@ func TestAgentDies(t *testing.T) {
 			began := time.Now()
 			must(t, x.SignalAgent(syscall.SIGKILL))
 			s.leads(next)
-			if d := time.Since(began); d > 500*time.Millisecond {
-				t.Errorf("it took %v", d)
-			}
+			atMost(t, "the move", time.Since(began), 500*time.Millisecond)
 			out, err := x.Vipd("release")
 			must(t, err)
 			if !strings.Contains(out, s.how.address().String()) {
@@ -256,9 +254,7 @@ func TestAgentDies(t *testing.T) {
 			}
 		}, (*cluster.Server).StartAgent)
 		t.Logf("%s: the client waited for %v, in the median %v", kind, gaps, median(gaps))
-		if m := median(gaps); m > 100*time.Millisecond {
-			t.Errorf("in the median the client waited for %v", m)
-		}
+		atMost(t, "the client's wait, in the median", median(gaps), 100*time.Millisecond)
 	})
 }
 
@@ -277,13 +273,13 @@ func TestBFDHang(t *testing.T) {
 	began := time.Now()
 	must(t, x.SignalAgent(syscall.SIGSTOP))
 	s.leads(s.Servers[1])
-	if d := time.Since(began); d > 600*time.Millisecond {
-		t.Errorf("it took %v", d)
-	}
+	atMost(t, "the move", time.Since(began), 600*time.Millisecond)
 	wait(t, 300*time.Millisecond)
-	if r := s.report(p); r.Failed > 0 || beyondNoise(r) > 150*time.Millisecond { // the address outlasts the route
-		t.Errorf("the client waited for %v: %+v", r.LongestGap.Length(), r.Failures)
+	r := s.report(p)
+	if r.Failed > 0 { // the address outlasts the route
+		t.Errorf("failed: %+v", r.Failures)
 	}
+	atMost(t, "the client's wait", beyondNoise(r), 150*time.Millisecond)
 	must(t, x.SignalAgent(syscall.SIGCONT))
 	s.leads(x)
 }
@@ -295,14 +291,10 @@ func TestAgentHangs(t *testing.T) {
 	began := time.Now()
 	must(t, s.Servers[0].SignalAgent(syscall.SIGSTOP))
 	s.leads(s.Servers[1])
-	if d := time.Since(began); d > 4*time.Second {
-		t.Errorf("it took %v", d)
-	}
+	atMost(t, "the move", time.Since(began), 4*time.Second)
 	wait(t, 300*time.Millisecond)
 	// The address goes with its lease, and the route with the hold time, a second later at most.
-	if r := s.report(p); beyondNoise(r) > 2*time.Second {
-		t.Errorf("the client waited for %v", r.LongestGap.Length())
-	}
+	atMost(t, "the client's wait", beyondNoise(s.report(p)), 2*time.Second)
 	must(t, s.Servers[0].SignalAgent(syscall.SIGCONT))
 	s.leads(s.Servers[0])
 }
@@ -333,12 +325,8 @@ func TestRouterRestarts(t *testing.T) {
 		wait(t, 500*time.Millisecond)
 		r := s.report(p)
 		t.Logf("%s: the sessions were up %v after its start; the client waited for %v, and %d of %v failed", kind, took, beyondNoise(r), r.Failed, r.Outcomes)
-		if took > 2*time.Second {
-			t.Errorf("the sessions were up %v after the router's start", took)
-		}
-		if gap := beyondNoise(r); gap > took+begins+late {
-			t.Errorf("the client waited for %v, and the sessions took %v: %+v", gap, took, r.Failures)
-		}
+		atMost(t, "the sessions, from the router's start,", took, 2*time.Second)
+		atMost(t, "the client's wait", beyondNoise(r), took+begins)
 		if len(r.Nodes) != len(s.Servers) {
 			t.Errorf("answers came from %v", r.Nodes)
 		}
@@ -375,9 +363,11 @@ func TestTwoRouters(t *testing.T) {
 			})
 		}
 		s.leadsFrom(s.second, vip, s.Servers...)
-		if r := s.report(p); len(r.Failures) > 0 || beyondNoise(r) > 100*time.Millisecond {
-			t.Errorf("who came through the other router waited for %v: %+v", r.LongestGap.Length(), r.Failures)
+		r := s.report(p)
+		if len(r.Failures) > 0 {
+			t.Errorf("who came through the other router failed: %+v", r.Failures)
 		}
+		atMost(t, "the wait of who came through the other router", beyondNoise(r), 100*time.Millisecond)
 		must(t, s.Lab.Plug(s.router))
 		s.speaks.start()
 		s.leads(s.Servers...)
@@ -397,9 +387,7 @@ func TestSessionReset(t *testing.T) {
 			return nil
 		})
 		s.leads(s.Servers[0])
-		if r := s.report(p); beyondNoise(r) > 150*time.Millisecond {
-			t.Errorf("the client waited for %v: %+v", r.LongestGap.Length(), r.Failures)
-		}
+		atMost(t, "the client's wait", beyondNoise(s.report(p)), 150*time.Millisecond)
 	})
 }
 
@@ -733,20 +721,7 @@ func TestReloadTermsAlone(t *testing.T) {
 		wait(t, 300*time.Millisecond)
 		r := s.report(p)
 		t.Logf("%s: the client waited for %v", kind, beyondNoise(r))
-		if beyondNoise(r) > 100*time.Millisecond+installs+late {
-			t.Errorf("the client waited for %v: %+v", beyondNoise(r), r.Failures)
-		}
-	})
-}
-
-// announces waits until a server has told the router of its route.
-func (s *site) announces(x *cluster.Server) {
-	s.t.Helper()
-	s.until("the route to be announced", func() error {
-		if got := s.session(x); got.Routes != 1 {
-			return fmt.Errorf("the session is %+v", got)
-		}
-		return nil
+		atMost(t, "the client's wait", beyondNoise(r), 100*time.Millisecond+installs)
 	})
 }
 
@@ -769,9 +744,7 @@ func TestBFD(t *testing.T) {
 		must(t, s.Servers[0].Die())
 		s.leads(s.Servers[1])
 		wait(t, 300*time.Millisecond)
-		if r := s.report(p); beyondNoise(r) > 3*every+50*time.Millisecond+installs {
-			t.Errorf("the client waited for %v, noise %v", r.LongestGap.Length(), r.Noise)
-		}
+		atMost(t, "the client's wait", beyondNoise(s.report(p)), 3*every+50*time.Millisecond+installs)
 		if c := s.session(s.Servers[1]).Counters; c["dropped"] != 0 {
 			t.Errorf("the session of another was dropped: %v", c)
 		}

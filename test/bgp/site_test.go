@@ -286,7 +286,8 @@ func (s *site) on(n *lab.Node, command string) string {
 	return out
 }
 
-// begin starts everything and waits until the router has the routes of these servers.
+// begin starts everything and waits until the router has been told the routes of all servers,
+// and its kernel leads to those that are used.
 func begin(t *testing.T, kind string, h setup) *site {
 	t.Helper()
 	s := newSite(t, kind, h)
@@ -304,9 +305,24 @@ func begin(t *testing.T, kind string, h setup) *site {
 	case h.spread:
 		s.leads(s.Servers...)
 	default:
+		for _, x := range s.Servers { // who is next has to be known when the first one fails
+			s.announces(x)
+		}
 		s.leads(s.Servers[0])
 	}
 	return s
+}
+
+// announces waits until a server has announced the VIP's routes.
+func (s *site) announces(x *cluster.Server) {
+	s.t.Helper()
+	s.until(x.Name+" to announce", func() error {
+		st, err := x.Status(s.t.Context())
+		if err != nil || len(st.Sessions) == 0 || st.Sessions[0].Routes < len(s.how.families()) {
+			return fmt.Errorf("its sessions are %+v: %w", st.Sessions, err)
+		}
+		return nil
+	})
 }
 
 func (s *site) password(x *cluster.Server) {

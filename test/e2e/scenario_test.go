@@ -192,12 +192,21 @@ func (x *trial) ranks(n *node, grade string) {
 	})
 }
 
+// busy is what a host that does other things too may add to the time without an answer, where
+// the client's noise does not show it: a machine that boots beside the others keeps them
+// waiting. The figures that are published are measured without it.
+const busy = 200 * time.Millisecond
+
 func (l limits) check(t *testing.T, seen []probe.Report) {
 	t.Helper()
+	spare := busy
+	if *record {
+		spare = 0
+	}
 	for i, r := range seen {
 		// A client that stood still itself has seen no gap.
-		if gap := r.LongestGap.Length(); gap > l.gap+r.Noise {
-			t.Errorf("run %d: %v without an answer, want at most %v", i+1, gap, l.gap)
+		if gap := r.LongestGap.Length(); gap > l.gap+spare+r.Noise {
+			t.Errorf("run %d: %v without an answer, want at most %v, %v for a busy host and %v for the client's noise", i+1, gap, l.gap, spare, r.Noise)
 		}
 		if n := len(r.Changes) - 1; n != l.moves && l.moves != anyNumber {
 			t.Errorf("run %d: %d moves, want %d: %+v", i+1, n, l.moves, r.Changes)
@@ -209,12 +218,12 @@ func (l limits) check(t *testing.T, seen []probe.Report) {
 			t.Errorf("run %d: %d connections failed, want at most %d; the first: %+v", i+1, r.Failed, l.failed, r.Failures[0])
 		}
 		// On a busy machine handshakes take longer, and so more of them are in flight, at each move.
-		busy := int(r.Noise/clientInterval) * max(1, len(r.Changes)-1)
-		if n := r.Outcomes[probe.Reset]; n > l.resets+busy && l.resets > 0 || l.resets == 0 && n > 0 {
-			t.Errorf("run %d: %d connections were reset, want at most %d and %d for the noise", i+1, n, l.resets, busy)
+		more := int(r.Noise/clientInterval) * max(1, len(r.Changes)-1)
+		if n := r.Outcomes[probe.Reset]; n > l.resets+more && l.resets > 0 || l.resets == 0 && n > 0 {
+			t.Errorf("run %d: %d connections were reset, want at most %d and %d for the noise", i+1, n, l.resets, more)
 		}
 	}
-	if m := medianGap(seen); l.median > 0 && m > l.median {
+	if m := medianGap(seen); l.median > 0 && m > l.median+spare {
 		t.Errorf("a median of %v without an answer, want at most %v", m, l.median)
 	}
 }
