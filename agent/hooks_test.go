@@ -91,7 +91,7 @@ func TestHistoryOfAgents(t *testing.T) {
 			continue
 		}
 		codes = append(codes, e.Code)
-		if resumed := e.Code == "resumed"; resumed != (e.Gap > 0) || resumed && time.Duration(e.Gap) > 750*time.Millisecond {
+		if resumed := e.Code == "resumed"; resumed != (e.Gap > 0) || resumed && time.Duration(e.Gap) > 1500*time.Millisecond {
 			t.Errorf("gap %v at %s", time.Duration(e.Gap), e.Code)
 		}
 	}

@@ -274,13 +274,13 @@ func TestEtcdLostAnswersLate(t *testing.T) {
 
 func TestStartGoesThroughThePhases(t *testing.T) {
 	t.Parallel()
-	f := startServer(t, Start, 0.3)
+	f := startServer(t, Start, 1)
 	order := map[Kind]int{Refused: 0, Starting: 1, Missing: 2, Booting: 3, Ready: 4}
 	seen := map[Kind]bool{}
 	last, failing := 0, len(hooks())+1
-	for deadline := time.Now().Add(5 * time.Second); !seen[Ready]; {
+	for deadline := time.Now().Add(20 * time.Second); !seen[Ready]; {
 		if time.Now().After(deadline) {
-			t.Fatal("not ready after 5 s")
+			t.Fatal("not ready after 20 s")
 		}
 		status, body, err := f.get("/readyz", "client-kube-proxy")
 		kind := seenAs(status, err)
