@@ -26,7 +26,7 @@ SINCE ?= $(shell git describe --tags --abbrev=0 2>/dev/null)
 # Flags of packaging/build, such as PACKAGEFLAGS='-arch amd64 -format deb'.
 PACKAGEFLAGS ?=
 
-APART   = -exec 'unshare --mount'
+APART   = -exec '$(CURDIR)/test/apart'
 BUILD   = CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)'
 CONTAIN = test/contain
 MICRO = sh -c 'go test -run "^$$$$" -bench . -benchmem -count $(COUNT) $(TESTFLAGS) $$(grep -rl --include=*_test.go "^func Benchmark" --exclude-dir=bin . | xargs -n1 dirname | sort -u)'

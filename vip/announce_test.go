@@ -2,10 +2,16 @@ package vip
 
 import (
 	"encoding/hex"
+	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/packet"
 
 	"github.com/vipd/vipd/test/lab"
 	"github.com/vipd/vipd/vrrp"
@@ -39,6 +45,46 @@ func TestC41OnTheWire(t *testing.T) {
 			}
 			for i, want := range tt.want {
 				checkFrame(t, got[i], strings.ReplaceAll(want, "02000000000a", mac))
+			}
+		})
+	}
+}
+
+// stalls is a socket whose process the host does not run between deadline and write, so often.
+type stalls struct {
+	*packet.Conn
+	left int
+}
+
+func (s *stalls) WriteTo(b []byte, to net.Addr) (int, error) {
+	if s.left > 0 {
+		s.left--
+		if err := s.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			return 0, err
+		}
+	}
+	return s.Conn.WriteTo(b, to)
+}
+
+func TestSendAfterAStall(t *testing.T) {
+	_, a, b := twoNodes(t)
+	ifi := eth0(t, a)
+	var conn *packet.Conn
+	in(t, a, func() (err error) { conn, err = openSender(ifi); return err })
+	defer conn.Close()
+	for _, tt := range []struct {
+		name   string
+		stalls int
+		sent   bool
+	}{{"no stall", 0, true}, {"one stall", 1, true}, {"a queue that stays full", 2, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			frames := capture(t, b)
+			err := send(&stalls{conn, tt.stalls}, arpAnnouncement(arp.OperationRequest, ifi.HardwareAddr, vip4))
+			if got := len(frames()); tt.sent != (err == nil) || tt.sent != (got == 1) {
+				t.Errorf("%d frames, error %v", got, err)
+			}
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error(err)
 			}
 		})
 	}

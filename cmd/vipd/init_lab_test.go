@@ -142,9 +142,9 @@ func TestInitAmongNeighbours(t *testing.T) {
 // What it finds of K3s is in the file, and told of.
 func TestInitFindsK3s(t *testing.T) {
 	c := neighbours(t)
-	const units = "/run/systemd/system" // of this test alone
+	const units = "/run/systemd/system" // of this package alone: see test/apart
 	must(t, os.MkdirAll(units, 0o755))
-	t.Cleanup(func() { must(t, os.RemoveAll("/run/systemd")) })
+	t.Cleanup(func() { must(t, os.RemoveAll(units)) })
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	must(t, os.WriteFile(file, []byte("https-listen-port: 443\ntls-san:\n- 198.51.100.10\n"), 0o600))
 	must(t, os.WriteFile(units+"/k3s-lab.service", []byte("[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--data-dir' \\\n\t'/srv/k3s' \\\n\t'--config' \\\n\t'"+file+"'\n"), 0o644))
