@@ -302,12 +302,11 @@ func (s *bgpSite) still(t *testing.T) (judge func()) {
 // asks starts a client that asks the VIP all the time.
 func (s *bgpSite) asks(t *testing.T) *probe.Process {
 	t.Helper()
-	p, err := probe.Start(t.Context(), s.client, s.bin.Client, probe.Config{
+	p, err := s.ask(t.Context(), probe.Config{
 		Address: netip.AddrPortFrom(routed, 6443).String(), ServerName: cluster.VIP4.String(), // which the certificate names
-		CAFile: filepath.Join(s.path("ca"), "server-ca.crt"), Interval: clientInterval, DialTimeout: clientTimeout, Timeout: clientTimeout,
+		Interval: clientInterval,
 	})
 	must(t, err)
-	must(t, p.Await(t.Context(), ""))
 	return p
 }
 

@@ -106,11 +106,12 @@ func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 
 // watch starts a client that asks a VIP all the time.
 func (s *site) watch(ctx context.Context, vip netip.Addr, interval time.Duration) (*probe.Process, error) {
-	cfg := probe.Config{
-		Address:  netip.AddrPortFrom(vip, 6443).String(),
-		CAFile:   filepath.Join(s.path("ca"), "server-ca.crt"),
-		Interval: interval, DialTimeout: clientTimeout, Timeout: clientTimeout, Idle: true,
-	}
+	return s.ask(ctx, probe.Config{Address: netip.AddrPortFrom(vip, 6443).String(), Interval: interval, Idle: true})
+}
+
+// ask starts a client with what is the same for all, and waits for its first answer.
+func (s *site) ask(ctx context.Context, cfg probe.Config) (*probe.Process, error) {
+	cfg.CAFile, cfg.DialTimeout, cfg.Timeout = filepath.Join(s.path("ca"), "server-ca.crt"), clientTimeout, clientTimeout
 	p, err := probe.Start(ctx, s.client, s.bin.Client, cfg)
 	if err != nil {
 		return nil, err
