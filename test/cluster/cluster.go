@@ -84,7 +84,8 @@ func (c *Cluster) Close() error {
 	return errors.Join(errs...)
 }
 
-// Start starts every API server and every agent, and waits until one holds the VIPs.
+// Start starts every API server and every agent, and waits until each agent has seen
+// its server ready, for only then it takes part in what comes, and one holds the VIPs.
 func (c *Cluster) Start(ctx context.Context) error {
 	for _, s := range c.Servers {
 		if err := s.StartAPI("ready"); err != nil {
@@ -96,7 +97,26 @@ func (c *Cluster) Start(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := c.Graded(ctx, "ready"); err != nil {
+		return err
+	}
 	return c.Settled(ctx)
+}
+
+// Graded waits until every agent gives its API server this grade.
+func (c *Cluster) Graded(ctx context.Context, grade string) error {
+	return Until(ctx, "all to be "+grade, func() error {
+		for _, s := range c.Servers {
+			st, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			if st.Health.Grade != grade {
+				return fmt.Errorf("%s is %s", s.Name, st.Health.Grade)
+			}
+		}
+		return nil
+	})
 }
 
 // Settled waits until every virtual router has exactly one Active that holds

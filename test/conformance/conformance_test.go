@@ -147,18 +147,9 @@ func says(s *cluster.Server, words string) error {
 // graded waits until every server's API server is judged so.
 func graded(t *testing.T, c *cluster.Cluster, grade string) {
 	t.Helper()
-	until(t, "all to be "+grade, func() error {
-		for _, s := range c.Servers {
-			st, err := status(s)
-			if err != nil {
-				return err
-			}
-			if st.Health.Grade != grade {
-				return fmt.Errorf("%s is %s", s.Name, st.Health.Grade)
-			}
-		}
-		return nil
-	})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	must(t, c.Graded(ctx, grade))
 }
 
 // watch starts a client and waits for its first answer.
