@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipd/vipd/test/cluster"
 	"github.com/vipd/vipd/test/lab"
 )
 
@@ -20,10 +21,12 @@ type process struct {
 	done chan struct{}
 }
 
-// launch starts a program on a node. What it says goes to the test's log.
+// launch starts a program on a node. What it says goes to the test's log. It is scheduled
+// as the agents are: its timers are looked at as well, and not how busy this machine is.
 func launch(t *testing.T, n *lab.Node, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	command := append(append(cluster.RealTime(), path), args...)
+	p := &process{t: t, cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = t.Output(), t.Output()
 	if err := n.Start(p.cmd); err != nil {
 		t.Fatalf("start %s: %v", path, err)
@@ -40,12 +43,12 @@ func launch(t *testing.T, n *lab.Node, path string, args ...string) *process {
 func (p *process) stop() {
 	p.t.Helper()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Errorf("stop %s: %v", p.cmd.Path, err)
+		p.t.Errorf("stop %v: %v", p.cmd.Args, err)
 	}
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		p.t.Errorf("%s does not end", p.cmd.Path)
+		p.t.Errorf("%v does not end", p.cmd.Args)
 		p.kill()
 	}
 }
