@@ -98,7 +98,7 @@ func (e *Ear) Run(ctx context.Context) error {
 	defer stop()
 	buf := make([]byte, ethernetLen+ethernetMTU)
 	since := time.Now()
-	for n := earBudget; ; n++ {
+	for n := 0; ; n++ {
 		if n >= earBudget {
 			if !sleepUntil(ctx, since.Add(earPeriod)) {
 				return nil

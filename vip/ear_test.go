@@ -56,6 +56,26 @@ func TestEarHearsTheSuccessor(t *testing.T) {
 	}
 }
 
+// An ear hears what is said at once, and not when its first budget is there. The host may
+// be busy once, not each time.
+func TestEarHearsAtOnce(t *testing.T) {
+	_, a, b := twoNodes(t)
+	other := start(t, b, Config{Addrs: []netip.Addr{vip4}})
+	other.Claim()
+	other.done(OpClaim)
+	soonest := time.Hour
+	for range 5 {
+		began := time.Now()
+		heard := listen(t, a, vip4)
+		other.Announce()
+		next(t, heard)
+		soonest = min(soonest, time.Since(began))
+	}
+	if soonest > earPeriod/2 {
+		t.Errorf("heard after %v", soonest)
+	}
+}
+
 // A host with two interfaces in one network answers by the second what it asks through
 // the first. That is no other station. A virtual MAC may be another router's all the same.
 func TestEarKnowsTheHost(t *testing.T) {
