@@ -29,6 +29,10 @@ type farewell struct {
 type line struct {
 	receiver *transport.Receiver
 	sender   *transport.Sender
+	ear      *vip.Ear
+	asker    *vip.Announcer
+	mac      net.HardwareAddr
+	partings []*parting
 }
 
 // part says farewell for the routers that were saved as Active, all at once, and takes
@@ -40,8 +44,10 @@ func part(ctx context.Context, c clock, saved state) ([]string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var reading sync.WaitGroup
 	for _, l := range w.lines {
-		// It ends with ctx. If it fails sooner nobody is heard, and the time runs out.
+		// They end with ctx. If one fails sooner nobody is heard, and the time runs out.
 		reading.Go(func() { _ = l.receiver.Run(ctx) })
+		reading.Go(func() { _ = l.ear.Run(ctx) })
+		w.errs = append(w.errs, l.ask())
 	}
 	for _, p := range w.leaving {
 		if err := p.say(); err != nil {
@@ -54,7 +60,7 @@ func part(ctx context.Context, c clock, saved state) ([]string, error) {
 	cancel()
 	reading.Wait()
 	for _, l := range w.lines {
-		w.errs = append(w.errs, l.receiver.Close(), l.sender.Close())
+		w.errs = append(w.errs, l.receiver.Close(), l.sender.Close(), l.asker.Close())
 	}
 	return w.did, errors.Join(w.errs...)
 }
@@ -96,24 +102,56 @@ func (w *farewell) connect(p *parting, iface string) error {
 		}
 		w.lines[k] = l
 	}
-	p.router.link.sender = w.lines[k].sender
-	return w.lines[k].receiver.Handle(p.router.cfg.VRID, p.heard)
+	l := w.lines[k]
+	p.router.link.sender = l.sender
+	l.partings = append(l.partings, p)
+	return l.receiver.Handle(p.router.cfg.VRID, p.heard)
 }
 
-func openLine(k segmentKey, c clock) (*line, error) {
+func openLine(k segmentKey, c clock) (_ *line, err error) {
 	ifi, err := net.InterfaceByName(k.name)
 	if err != nil {
 		return nil, fmt.Errorf("find interface %s: %w", k.name, err)
 	}
-	recv, err := transport.NewReceiver(ifi, k.family, c.now)
-	if err != nil {
+	l := &line{mac: ifi.HardwareAddr}
+	if l.receiver, err = transport.NewReceiver(ifi, k.family, c.now); err != nil {
 		return nil, err
 	}
-	out, err := transport.NewSender(ifi, k.family)
-	if err != nil {
-		return nil, errors.Join(err, recv.Close())
+	if l.sender, err = transport.NewSender(ifi, k.family); err != nil {
+		return nil, errors.Join(err, l.receiver.Close())
 	}
-	return &line{recv, out}, nil
+	if l.asker, err = vip.NewAnnouncer(ifi, k.family); err != nil {
+		return nil, errors.Join(err, l.receiver.Close(), l.sender.Close())
+	}
+	if l.ear, err = vip.NewEar(ifi, k.family, l.heard); err != nil {
+		return nil, errors.Join(err, l.receiver.Close(), l.sender.Close(), l.asker.Close())
+	}
+	return l, nil
+}
+
+// ask asks who has the addresses: another has them already, if the agent had hung.
+// Those beyond what an ear listens for wait out their time.
+func (l *line) ask() error {
+	var addrs []netip.Addr
+	for _, p := range l.partings {
+		addrs = append(addrs, p.router.addrs...)
+	}
+	addrs = addrs[:min(len(addrs), vrrp.MaxAddresses)]
+	if err := l.ear.Watch(addrs); err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		if err := l.asker.Ask(l.mac, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *line) heard(h vip.Heard) {
+	for _, p := range l.partings {
+		p.claimed(h.Addr)
+	}
 }
 
 // await takes the addresses of each router off when it need not wait any more. A

@@ -18,8 +18,8 @@ const (
 	// partingLimit bounds how long a successor is waited for; the lease of the address
 	// that is kept meanwhile has 1.5 s or more to run.
 	partingLimit = 1500 * time.Millisecond
-	// partingExtra is how long the address is kept after a successor was heard, so that
-	// it has announced itself, and what a Backup is allowed beside four intervals.
+	// partingExtra is how long the address is kept after a successor was heard, of which
+	// no announcement is, and what a Backup is allowed beside four intervals.
 	partingExtra = 100 * time.Millisecond
 )
 
@@ -33,6 +33,10 @@ type parting struct {
 	silent error // why it cannot sign what it says
 	once   sync.Once
 	taken  chan struct{} // closed when another was heard
+
+	mu        sync.Mutex
+	unclaimed map[netip.Addr]bool // that no other is known to have
+	announced chan struct{}       // closed when there are none of those any more
 }
 
 // newParting goes on after the last sequence that the agent may have signed with.
@@ -54,7 +58,11 @@ func newParting(c clock, name string, s savedState, keys *auth, last uint64) (*p
 	r.sequence.Restore(last)
 	r.take(v, keys)
 	r.link = &link{src: src}
-	return &parting{name: name, router: r, taken: make(chan struct{})}, nil
+	p := &parting{name: name, router: r, taken: make(chan struct{}), unclaimed: make(map[netip.Addr]bool), announced: make(chan struct{})}
+	for _, a := range v.Addresses {
+		p.unclaimed[a] = true
+	}
+	return p, nil
 }
 
 func (p *parting) say() error {
@@ -77,6 +85,20 @@ func (p *parting) heard(d *transport.Datagram) {
 	}
 }
 
+// claimed notes that another answered for an address, or announced it: all neighbours know
+// where it is then, and it need not linger.
+func (p *parting) claimed(a netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.unclaimed[a] {
+		return
+	}
+	delete(p.unclaimed, a)
+	if len(p.unclaimed) == 0 {
+		close(p.announced)
+	}
+}
+
 // await waits for a successor, and repeats meanwhile that this node left.
 func (p *parting) await(ctx context.Context) {
 	interval := p.router.cfg.AdvertInterval
@@ -88,9 +110,12 @@ func (p *parting) await(ctx context.Context) {
 		select {
 		case <-p.taken:
 			select {
+			case <-p.announced:
 			case <-time.After(partingExtra):
 			case <-ctx.Done():
 			}
+			return
+		case <-p.announced:
 			return
 		case <-again.C:
 			_ = p.say() // its first word was reported

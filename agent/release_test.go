@@ -206,6 +206,87 @@ func TestReleaseEachByItself(t *testing.T) {
 	}
 }
 
+// An address that another answers for has moved, though no advertisement is heard: an agent
+// that hangs is ended when its successor has long been there.
+func TestReleaseWhereAnotherHasIt(t *testing.T) {
+	wired(t)
+	wire := neighbours(t)
+	configPath, dir := died(t, 2, func(*state) {})
+	await := release(t, configPath, dir)
+	asked(t, wire, "198.51.100.101")
+	within(t, time.Second, "that which another has is off", func() bool {
+		answer(t, wire, "198.51.100.101")
+		return !assigned("198.51.100.101")
+	})
+	if !assigned("198.51.100.102") {
+		t.Error("that which nobody else has is off too")
+	}
+	if did, err := await(); err != nil || len(did) != 4 {
+		t.Errorf("did %q, %v", did, err)
+	}
+}
+
+// A router's addresses stay together until all of them have moved.
+func TestPartingClaims(t *testing.T) {
+	c, err := newClock()
+	must(t, err)
+	p, err := newParting(c, "k3s/IPv4", savedState{Addresses: []string{"198.51.100.101", "198.51.100.102"}, Source: "198.51.100.1", Interval: time.Second}, nil, 0)
+	must(t, err)
+	for _, tt := range []struct {
+		addr string
+		done bool
+	}{{"198.51.100.101", false}, {"198.51.100.101", false}, {"198.51.100.9", false}, {"198.51.100.102", true}, {"198.51.100.102", true}} {
+		p.claimed(netip.MustParseAddr(tt.addr))
+		select {
+		case <-p.announced:
+			if !tt.done {
+				t.Errorf("done with %s", tt.addr)
+			}
+		default:
+			if tt.done {
+				t.Errorf("not done with %s", tt.addr)
+			}
+		}
+	}
+}
+
+// neighbours is what the other end sees of ARP.
+func neighbours(t *testing.T) *packet.Conn {
+	t.Helper()
+	ifi, err := net.InterfaceByName(farEnd)
+	must(t, err)
+	c, err := packet.Listen(ifi, packet.Raw, unix.ETH_P_ARP, nil)
+	must(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// asked waits for a question who has an address.
+func asked(t *testing.T, c *packet.Conn, addr string) {
+	t.Helper()
+	must(t, c.SetReadDeadline(time.Now().Add(3*time.Second)))
+	for frame := make([]byte, 1500); ; {
+		n, _, err := c.ReadFrom(frame)
+		if err != nil {
+			t.Fatalf("nobody asks for %s: %v", addr, err)
+		}
+		if p := frame[:n]; n >= 42 && p[21] == 1 && slices.Equal(p[38:42], netip.MustParseAddr(addr).AsSlice()) {
+			return
+		}
+	}
+}
+
+// answer says that the other end has an address.
+func answer(t *testing.T, c *packet.Conn, addr string) {
+	t.Helper()
+	near, err := net.InterfaceByName(testInterface)
+	must(t, err)
+	mac := net.HardwareAddr{2, 0, 0, 0, 0, 2}
+	frame := slices.Concat(near.HardwareAddr, mac, []byte{8, 6, 0, 1, 8, 0, 6, 4, 0, 2}, mac, netip.MustParseAddr(addr).AsSlice(), near.HardwareAddr, []byte{0, 0, 0, 0})
+	_, err = c.WriteTo(frame, &packet.Addr{HardwareAddr: near.HardwareAddr})
+	must(t, err)
+}
+
 // Who may not take an address off is told so at once, in a line, and nothing is done.
 func TestReleaseMayNot(t *testing.T) {
 	wired(t)
