@@ -35,7 +35,7 @@ func checkUnits(ctx context.Context, p *patient) ([]Finding, error) {
 
 func (p *patient) checkAgentUnit(u Unit) []Finding {
 	if u.LoadState != "loaded" {
-		return []Finding{found("unit-missing", agentUnit, "it is "+u.LoadState, "install the package; if it is masked: systemctl unmask vipd")}
+		return []Finding{found("unit-missing", agentUnit, "it is "+u.LoadState, "install the package; if it is masked: systemctl unmask vipd && systemctl start vipd")}
 	}
 	var list []Finding
 	if !enabled(u) {

@@ -83,10 +83,12 @@ func ailments() []ailment {
 			},
 		},
 		{
-			cause: func(x *trial, n *node) { x.on(n, "systemctl", "mask", "vipd.service") },
+			cause: func(x *trial, n *node) { x.on(n, "systemctl", "mask", "--now", "vipd.service") },
 			findings: []doctor.Finding{{ID: "unit-missing", Subject: "vipd.service", Evidence: "it is masked",
-				Remedy: "install the package; if it is masked: systemctl unmask vipd"}},
-			mend: func(x *trial, n *node, _ doctor.Report) { x.on(n, "systemctl", "unmask", "vipd") },
+				Remedy: "install the package; if it is masked: systemctl unmask vipd && systemctl start vipd"}},
+			mend: func(x *trial, n *node, _ doctor.Report) {
+				x.on(n, "sh", "-euc", "systemctl unmask vipd && systemctl start vipd")
+			},
 		},
 		{
 			cause: func(x *trial, n *node) {
