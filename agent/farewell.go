@@ -29,10 +29,8 @@ type farewell struct {
 type line struct {
 	receiver *transport.Receiver
 	sender   *transport.Sender
-	ear      *vip.Ear
-	asker    *vip.Announcer
-	mac      net.HardwareAddr
-	partings []*parting
+	ifi      *net.Interface
+	lingers  []*parting // that keep their addresses until a successor has announced them
 }
 
 // part says farewell for the routers that were saved as Active, all at once, and takes
@@ -43,11 +41,16 @@ func part(ctx context.Context, c clock, saved state) ([]string, error) {
 	w.gather(saved)
 	ctx, cancel := context.WithCancel(ctx)
 	var reading sync.WaitGroup
-	for _, l := range w.lines {
+	for k, l := range w.lines {
 		// They end with ctx. If one fails sooner nobody is heard, and the time runs out.
 		reading.Go(func() { _ = l.receiver.Run(ctx) })
-		reading.Go(func() { _ = l.ear.Run(ctx) })
-		w.errs = append(w.errs, l.ask())
+		ear, err := vip.NewEar(l.ifi, k.family, l.heard)
+		if err != nil {
+			w.errs = append(w.errs, err)
+			continue
+		}
+		w.errs = append(w.errs, ear.Watch(l.awaited()))
+		reading.Go(func() { _ = ear.Run(ctx) })
 	}
 	for _, p := range w.leaving {
 		if err := p.say(); err != nil {
@@ -60,7 +63,7 @@ func part(ctx context.Context, c clock, saved state) ([]string, error) {
 	cancel()
 	reading.Wait()
 	for _, l := range w.lines {
-		w.errs = append(w.errs, l.receiver.Close(), l.sender.Close(), l.asker.Close())
+		w.errs = append(w.errs, l.receiver.Close(), l.sender.Close())
 	}
 	return w.did, errors.Join(w.errs...)
 }
@@ -104,53 +107,45 @@ func (w *farewell) connect(p *parting, iface string) error {
 	}
 	l := w.lines[k]
 	p.router.link.sender = l.sender
-	l.partings = append(l.partings, p)
+	if !p.router.cfg.VirtualMAC {
+		l.lingers = append(l.lingers, p)
+	}
 	return l.receiver.Handle(p.router.cfg.VRID, p.heard)
 }
 
-func openLine(k segmentKey, c clock) (_ *line, err error) {
+func openLine(k segmentKey, c clock) (*line, error) {
 	ifi, err := net.InterfaceByName(k.name)
 	if err != nil {
 		return nil, fmt.Errorf("find interface %s: %w", k.name, err)
 	}
-	l := &line{mac: ifi.HardwareAddr}
-	if l.receiver, err = transport.NewReceiver(ifi, k.family, c.now); err != nil {
+	recv, err := transport.NewReceiver(ifi, k.family, c.now)
+	if err != nil {
 		return nil, err
 	}
-	if l.sender, err = transport.NewSender(ifi, k.family); err != nil {
-		return nil, errors.Join(err, l.receiver.Close())
+	out, err := transport.NewSender(ifi, k.family)
+	if err != nil {
+		return nil, errors.Join(err, recv.Close())
 	}
-	if l.asker, err = vip.NewAnnouncer(ifi, k.family); err != nil {
-		return nil, errors.Join(err, l.receiver.Close(), l.sender.Close())
-	}
-	if l.ear, err = vip.NewEar(ifi, k.family, l.heard); err != nil {
-		return nil, errors.Join(err, l.receiver.Close(), l.sender.Close(), l.asker.Close())
-	}
-	return l, nil
+	return &line{receiver: recv, sender: out, ifi: ifi}, nil
 }
 
-// ask asks who has the addresses: another has them already, if the agent had hung.
-// Those beyond what an ear listens for wait out their time.
-func (l *line) ask() error {
+// awaited returns the addresses whose announcements are listened for. More than an ear
+// can watch wait out their time.
+func (l *line) awaited() []netip.Addr {
 	var addrs []netip.Addr
-	for _, p := range l.partings {
+	for _, p := range l.lingers {
 		addrs = append(addrs, p.router.addrs...)
 	}
-	addrs = addrs[:min(len(addrs), vrrp.MaxAddresses)]
-	if err := l.ear.Watch(addrs); err != nil {
-		return err
-	}
-	for _, a := range addrs {
-		if err := l.asker.Ask(l.mac, a); err != nil {
-			return err
-		}
-	}
-	return nil
+	return addrs[:min(len(addrs), vrrp.MaxAddresses)]
 }
 
+// heard takes what all neighbours hear. An answer to a question tells only who asked.
 func (l *line) heard(h vip.Heard) {
-	for _, p := range l.partings {
-		p.claimed(h.Addr)
+	if !h.Gratuitous {
+		return
+	}
+	for _, p := range l.lingers {
+		p.hearsOf(h.Addr)
 	}
 }
 

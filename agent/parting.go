@@ -18,8 +18,9 @@ const (
 	// partingLimit bounds how long a successor is waited for; the lease of the address
 	// that is kept meanwhile has 1.5 s or more to run.
 	partingLimit = 1500 * time.Millisecond
-	// partingExtra is how long the address is kept after a successor was heard, of which
-	// no announcement is, and what a Backup is allowed beside four intervals.
+	// partingExtra is how long the address is kept after a successor was heard of whom no
+	// announcement is: one that was there already does not repeat it each time. It is also
+	// what a Backup is allowed beside four intervals.
 	partingExtra = 100 * time.Millisecond
 )
 
@@ -35,8 +36,8 @@ type parting struct {
 	taken  chan struct{} // closed when another was heard
 
 	mu        sync.Mutex
-	unclaimed map[netip.Addr]bool // that no other is known to have
-	announced chan struct{}       // closed when there are none of those any more
+	missing   map[netip.Addr]bool // not announced by another yet
+	announced chan struct{}       // closed when none is missing
 }
 
 // newParting goes on after the last sequence that the agent may have signed with.
@@ -58,9 +59,9 @@ func newParting(c clock, name string, s savedState, keys *auth, last uint64) (*p
 	r.sequence.Restore(last)
 	r.take(v, keys)
 	r.link = &link{src: src}
-	p := &parting{name: name, router: r, taken: make(chan struct{}), unclaimed: make(map[netip.Addr]bool), announced: make(chan struct{})}
+	p := &parting{name: name, router: r, taken: make(chan struct{}), missing: make(map[netip.Addr]bool), announced: make(chan struct{})}
 	for _, a := range v.Addresses {
-		p.unclaimed[a] = true
+		p.missing[a] = true
 	}
 	return p, nil
 }
@@ -85,21 +86,21 @@ func (p *parting) heard(d *transport.Datagram) {
 	}
 }
 
-// claimed notes that another answered for an address, or announced it: all neighbours know
-// where it is then, and it need not linger.
-func (p *parting) claimed(a netip.Addr) {
+// hearsOf notes that another announced an address.
+func (p *parting) hearsOf(a netip.Addr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.unclaimed[a] {
+	if !p.missing[a] {
 		return
 	}
-	delete(p.unclaimed, a)
-	if len(p.unclaimed) == 0 {
+	delete(p.missing, a)
+	if len(p.missing) == 0 {
 		close(p.announced)
 	}
 }
 
-// await waits for a successor, and repeats meanwhile that this node left.
+// await waits for a successor, and until it has announced itself, and repeats meanwhile
+// that this node left. An announcement alone, of whom it may be, does not take the address off.
 func (p *parting) await(ctx context.Context) {
 	interval := p.router.cfg.AdvertInterval
 	ctx, cancel := context.WithTimeout(ctx, min(4*interval+partingExtra, partingLimit))
@@ -114,8 +115,6 @@ func (p *parting) await(ctx context.Context) {
 			case <-time.After(partingExtra):
 			case <-ctx.Done():
 			}
-			return
-		case <-p.announced:
 			return
 		case <-again.C:
 			_ = p.say() // its first word was reported
