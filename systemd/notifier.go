@@ -93,7 +93,7 @@ func (n *Notifier) notify(message string) error {
 	return nil
 }
 
-// WatchdogInterval returns how often [Notifier.Watchdog] has to be called: a quarter of
+// WatchdogInterval returns how often [Notifier.Watchdog] has to be called: a fifth of
 // the unit's WatchdogSec. At the half that sd_watchdog_enabled(3) recommends, a hang would be
 // noticed later, or a process ended that is less late. It is 0 when the unit has no watchdog.
 func WatchdogInterval() (time.Duration, error) {
@@ -101,5 +101,5 @@ func WatchdogInterval() (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the watchdog's interval: %w", err)
 	}
-	return timeout / 4, nil
+	return timeout / 5, nil
 }

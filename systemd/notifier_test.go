@@ -103,8 +103,8 @@ func TestWatchdogInterval(t *testing.T) {
 		wantErr         bool
 	}{
 		{name: "none"},
-		{name: "ours", usec: "3000000", pid: self, want: 750 * time.Millisecond},
-		{name: "any process", usec: "2000", want: 500 * time.Microsecond},
+		{name: "ours", usec: "3000000", pid: self, want: 600 * time.Millisecond},
+		{name: "any process", usec: "2500", want: 500 * time.Microsecond},
 		{name: "another process", usec: "3000000", pid: "1"},
 		{name: "nonsense", usec: "soon", wantErr: true},
 	} {

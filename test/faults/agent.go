@@ -19,7 +19,7 @@ func agentFaults() []fault {
 		b.two, b.healed, b.resets, b.idle = longestLease, b.two, anything, anything
 	})
 	released := planned(2).with(func(b *bound) {
-		b.two, b.twoMedian = 300*time.Millisecond, 200*time.Millisecond
+		b.two, b.twoMedian = 300*time.Millisecond, 80*time.Millisecond
 	})
 	return []fault{
 		{name: "agent killed", ends: 1, note: "nobody runs `vipd release`: the lease ends", play: steps(tell(syscall.SIGKILL), movedToSecond), heal: startAgent, bound: leased},
