@@ -18,8 +18,8 @@ const (
 	// partingLimit bounds how long a successor is waited for; the lease of the address
 	// that is kept meanwhile has 1.5 s or more to run.
 	partingLimit = 1500 * time.Millisecond
-	// partingExtra is how long the address is kept after a successor was heard of whom no
-	// announcement is: one that was there already does not repeat it each time. It is also
+	// partingExtra is how long the address is kept after a successor was heard, unless it
+	// announces it sooner: one that was there already may have done so before. It is also
 	// what a Backup is allowed beside four intervals.
 	partingExtra = 100 * time.Millisecond
 )
@@ -99,8 +99,8 @@ func (p *parting) hearsOf(a netip.Addr) {
 	}
 }
 
-// await waits for a successor, and until it has announced itself, and repeats meanwhile
-// that this node left. An announcement alone, of whom it may be, does not take the address off.
+// await waits for a successor, and repeats meanwhile that this node left, and then until the
+// successor has announced itself. An announcement alone, whoever sent it, takes nothing off.
 func (p *parting) await(ctx context.Context) {
 	interval := p.router.cfg.AdvertInterval
 	ctx, cancel := context.WithTimeout(ctx, min(4*interval+partingExtra, partingLimit))

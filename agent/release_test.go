@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vipd/vipd/config"
+	"github.com/vipd/vipd/vip"
 	"github.com/vipd/vipd/vrrp"
 )
 
@@ -215,11 +217,11 @@ func TestReleaseOnceAnnounced(t *testing.T) {
 	configPath, dir := died(t, vips, func(*state) {})
 	await := release(t, configPath, dir)
 	leaves(t, wire, vips)
-	announce(t, wire, "198.51.100.106")
 	within(t, time.Second, "the carrier is seen", func() bool { // what comes before it is dropped
 		advertise(t, wire, 5, "198.51.100.105")
 		return !assigned("198.51.100.105")
 	})
+	announce(t, wire, "198.51.100.106")
 	soonest := time.Hour // the host may be busy once
 	for n := 1; n <= 4; n++ {
 		addr, began := fmt.Sprintf("198.51.100.%d", 100+n), time.Now()
@@ -245,19 +247,28 @@ func TestPartingHearsOf(t *testing.T) {
 	must(t, err)
 	p, err := newParting(c, "k3s/IPv4", savedState{Addresses: []string{"198.51.100.101", "198.51.100.102"}, Source: "198.51.100.1", Interval: time.Second}, nil, 0)
 	must(t, err)
+	l := &line{lingers: []*parting{p}}
 	for _, tt := range []struct {
-		addr string
-		done bool
-	}{{"198.51.100.101", false}, {"198.51.100.101", false}, {"198.51.100.9", false}, {"198.51.100.102", true}, {"198.51.100.102", true}} {
-		p.hearsOf(netip.MustParseAddr(tt.addr))
+		addr  string
+		asked bool // an answer tells only who asked
+		done  bool
+	}{
+		{addr: "198.51.100.101"},
+		{addr: "198.51.100.101"},
+		{addr: "198.51.100.9"},
+		{addr: "198.51.100.102", asked: true},
+		{addr: "198.51.100.102", done: true},
+		{addr: "198.51.100.102", done: true},
+	} {
+		l.heard(vip.Heard{Addr: netip.MustParseAddr(tt.addr), Gratuitous: !tt.asked})
 		select {
 		case <-p.announced:
 			if !tt.done {
-				t.Errorf("done with %s", tt.addr)
+				t.Errorf("done with %+v", tt)
 			}
 		default:
 			if tt.done {
-				t.Errorf("not done with %s", tt.addr)
+				t.Errorf("not done with %+v", tt)
 			}
 		}
 	}
@@ -312,7 +323,7 @@ func TestReleaseWithoutDirectory(t *testing.T) {
 }
 
 // However many routers there were, each interface and family has one socket to hear
-// with and one to say it with.
+// with, one to say it with, and one for announcements.
 func TestReleaseFewSockets(t *testing.T) {
 	wired(t)
 	wire := far(t)
@@ -323,6 +334,19 @@ func TestReleaseFewSockets(t *testing.T) {
 	must(t, err)
 	if sockets := strings.Count(string(table), "\n") - 1; sockets != 2 {
 		t.Errorf("%d raw sockets, want 2", sockets)
+	}
+	near, err := net.InterfaceByName(testInterface)
+	must(t, err)
+	table, err = os.ReadFile("/proc/thread-self/net/packet")
+	must(t, err)
+	ears := 0
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == strconv.Itoa(near.Index) {
+			ears++
+		}
+	}
+	if ears != 1 {
+		t.Errorf("%d packet sockets, want 1:\n%s", ears, table)
 	}
 	if did, err := await(); err != nil || len(did) != 16 {
 		t.Errorf("did %q, %v", did, err)

@@ -141,7 +141,7 @@ func systemKinds() []Kind {
 	return []Kind{
 		{"clock-unsynchronised", "clock", Warning, "Nothing keeps the wall clock right. With `anti_replay = \"time\"` such a server does not claim.",
 			"adjtimex(2).", "`timedatectl set-ntp true`"},
-		{"unit-missing", "unit", Warning, "There is no vipd.service: nothing starts the agent at boot. systemd ends an agent whose unit is masked or goes while it runs, for it hears nothing of it any more: stop it first, `systemctl mask --now vipd`.",
+		{"unit-missing", "unit", Warning, "There is no vipd.service: nothing starts the agent at boot. systemd ends an agent whose unit is masked or removed while it runs, because it does not hear its watchdog messages any more. `systemctl mask --now vipd` stops it first.",
 			"systemctl show.", "Install the package, or `systemctl unmask vipd && systemctl start vipd`."},
 		{"unit-disabled", "unit", Warning, "vipd.service is not enabled: after a reboot this server takes no part.",
 			"systemctl show.", "`systemctl enable --now vipd`"},

@@ -94,8 +94,9 @@ func (n *Notifier) notify(message string) error {
 }
 
 // WatchdogInterval returns how often [Notifier.Watchdog] has to be called: a fifth of
-// the unit's WatchdogSec. At the half that sd_watchdog_enabled(3) recommends, a hang would be
-// noticed later, or a process ended that is less late. It is 0 when the unit has no watchdog.
+// the unit's WatchdogSec. At the half that sd_watchdog_enabled(3) recommends, one that is short
+// might end a process that is late by no more than half of it. It is 0 when the unit has no
+// watchdog.
 func WatchdogInterval() (time.Duration, error) {
 	timeout, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {

@@ -131,6 +131,7 @@ func TestHostMACs(t *testing.T) {
 // A storm of true claims costs at most the budget.
 func TestEarBudget(t *testing.T) {
 	_, a, b := twoNodes(t)
+	begin := time.Now()
 	heard := listen(t, a, vip4)
 	var out *Announcer
 	in(t, b, func() (err error) {
@@ -138,7 +139,6 @@ func TestEarBudget(t *testing.T) {
 		return err
 	})
 	defer out.Close()
-	begin := time.Now()
 	for range 5 * earBudget {
 		if err := out.announce(eth0(t, b).HardwareAddr, []netip.Addr{vip4}); err != nil {
 			t.Fatal(err)
