@@ -16,7 +16,7 @@ import (
 
 const (
 	// partingLimit bounds how long a successor is waited for; the lease of the address
-	// that is kept meanwhile has 1.5 s or more to run.
+	// that is kept meanwhile has 1.5 s or more to run, and less only after a hang.
 	partingLimit = 1500 * time.Millisecond
 	// partingExtra is how long the address is kept after a successor was heard, unless it
 	// announces it sooner: one that was there already may have done so before. It is also
@@ -35,8 +35,7 @@ type parting struct {
 	once   sync.Once
 	taken  chan struct{} // closed when another was heard
 
-	mu        sync.Mutex
-	missing   map[netip.Addr]bool // not announced by another yet
+	missing   map[netip.Addr]bool // not announced by another yet; only the line's ear looks
 	announced chan struct{}       // closed when none is missing
 }
 
@@ -88,8 +87,6 @@ func (p *parting) heard(d *transport.Datagram) {
 
 // hearsOf notes that another announced an address.
 func (p *parting) hearsOf(a netip.Addr) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.missing[a] {
 		return
 	}
